@@ -1,0 +1,1 @@
+"""The Gradio interface. No codec logic lives here: everything goes through :class:`picd.Codec`."""

@@ -1,0 +1,46 @@
+"""How near a decoded picture is to its original, by the measures that this machine has."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+
+import numpy as np
+
+from picd.metrics import jaccard, psnr, read_text, ssimulacra2, words
+
+TEXT, SSIMULACRA2, PSNR = "text accuracy", "SSIMULACRA 2", "PSNR, dB"
+
+
+def measures() -> list[str]:
+    """Text accuracy needs the program tesseract, SSIMULACRA 2 its package."""
+    return [
+        *([TEXT] if shutil.which("tesseract") else []),
+        *([SSIMULACRA2] if find_spec("ssimulacra2") else []),
+        PSNR,
+    ]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Compares pictures with ``original``, uint8 (H, W, 3)."""
+
+    original: np.ndarray
+
+    @cached_property
+    def _words(self) -> list[str]:
+        return words(read_text(self.original))
+
+    def judge(self, picture: np.ndarray) -> dict[str, float]:
+        """Measure -> value; no text accuracy for an original in which no words are found."""
+        values = {}
+        for measure in measures():
+            if measure == PSNR:
+                values[measure] = psnr(self.original, picture)
+            elif measure == SSIMULACRA2:
+                values[measure] = ssimulacra2(self.original, picture)
+            elif self._words:
+                values[measure] = jaccard(self._words, words(read_text(picture)))
+        return values

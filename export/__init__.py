@@ -1,0 +1,1 @@
+"""torch -> ONNX: ``python -m export --profile compact -o models/compact``."""

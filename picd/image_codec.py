@@ -1,0 +1,338 @@
+"""The picture stream: a draft of the picture, coded given what the glyph image already tells.
+
+Contract of every stream: ``encode`` to bytes, ``decode`` the same values from the bytes. Entropy
+parameters come from exact-integer networks only (DESIGN section 3); the glyph image enters the
+analysis and synthesis transforms, never the probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Protocol
+
+import constriction
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from picd.errors import BitstreamError
+from picd.glyphs import GlyphImage
+from picd.rules import GREY
+from picd.runtime import ALIGNMENT, Models, pad_to_alignment, tiled
+
+LATENT_SCALE = 16
+HYPER_SCALE = 64
+MARGIN = 192
+"""Pixels of context that the transforms look at, rounded up to the alignment."""
+CORE, CORE_SIDE = (6, 12), 5
+"""Levels of difference that are dropped and kept, by the largest in a square of so many pixels."""
+SAME_GROUND = 8
+"""Levels by which a line's ground and the skeleton may differ and still be the same."""
+Latents = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class QuantisedLatents:
+    """z (1, Z, H/64, W/64) and y_hat (1, M, H/16, W/16) with the payload's size in bits."""
+
+    z: Latents
+    y: Latents
+    bits: float
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a picture must give, analysed, to be sent as the same latents: those (1, M, H'/16,
+    W'/16), to within ``tolerance`` (M,). Analysed is its difference from ``skeleton``
+    (1, 3, H', W'), 0 where ``told`` (likewise)."""
+
+    latents: Latents
+    tolerance: Latents
+    skeleton: Latents
+    told: NDArray[np.bool_]
+
+
+class _Coder(Protocol):
+    """What the slices' symbols pass through: a writer, a reader or a counter of bits."""
+
+    def latents(self, target: Latents | None, scales: NDArray[np.intp]) -> Latents: ...
+
+
+class ImageCodec:
+    """Analysis, exact entropy coding and synthesis on a folder of models."""
+
+    def __init__(self, models: Models) -> None:
+        self.models = models
+        self.slices: tuple[int, ...] = tuple(models.manifest["codec"]["latent_slices"])
+
+    # the road, forwards -------------------------------------------------------------------
+
+    def analyse(self, picture: NDArray[np.uint8], glyphs: GlyphImage) -> Latents:
+        """What a picture, uint8 (H, W, 3), has beyond the skeleton -> y (1, M, H'/16, W'/16)
+        float32, H' and W' padded to 64."""
+        difference = picture_planes(picture) - picture_planes(glyphs.skeleton)
+        difference[told_planes(glyphs)] = 0
+        inputs = [(difference, 1), (glyph_planes(glyphs), 1)]
+        run = partial(_first, self.models["analysis"])
+        return tiled(run, inputs, LATENT_SCALE, margin=MARGIN)
+
+    def hyper_latents(self, y: Latents, quality: float) -> Latents:
+        """z for coding y at ``quality``: integers, float32 (1, Z, H'/64, W'/64)."""
+        scaled = y * self._gain(quality, "log_gains")
+        limit = self.tables.hyper_limit
+        return np.clip(np.floor(self.models["hyper_analysis"](scaled)[0] + 0.5), -limit, limit)
+
+    def quantise(
+        self, y: Latents, quality: float, z: Latents | None = None, thrift: float = 0.0
+    ) -> QuantisedLatents:
+        """The latents as the decoder will see them at ``quality`` (1..100), and their cost.
+
+        ``z`` may be any integers: those of another quality decode as well, at another cost.
+        ``thrift`` is what a bit may cost in squared error (steps of y): above 0, latents round
+        to what is cheap, for rates below those of quality 1."""
+        z = self.hyper_latents(y, quality) if z is None else z
+        counter = _Counter(self.tables, thrift)
+        y_hat = self._passes(z, y * self._gain(quality, "log_gains"), counter)
+        return QuantisedLatents(z, y_hat, counter.bits + self._hyper_bits(z))
+
+    def encode(
+        self, y: Latents, quality: float, z: Latents | None = None, thrift: float = 0.0
+    ) -> bytes:
+        """y from :meth:`analyse` (z and thrift: see :meth:`quantise`) -> the image section."""
+        encoder = constriction.stream.queue.RangeEncoder()
+        z = self.hyper_latents(y, quality) if z is None else z
+        for channel, model in enumerate(self.tables.hyper):
+            encoder.encode(
+                (z[0, channel].ravel() + self.tables.hyper_limit).astype(np.int32), model
+            )
+        writer = _Writer(self.tables, thrift, encoder)
+        self._passes(z, y * self._gain(quality, "log_gains"), writer)
+        words = encoder.get_compressed().astype("<u4").tobytes()
+        return words.rstrip(b"\0")  # the reader pads with zeros
+
+    # and back -----------------------------------------------------------------------------
+
+    def decode(self, data: bytes, width: int, height: int) -> Latents:
+        """The image section -> y_hat (1, M, H'/16, W'/16), bit for bit the encoder's.
+
+        Raises:
+            BitstreamError: the bytes are not a stream that the encoder writes.
+        """
+        words = np.frombuffer(data + bytes(-len(data) % 4), "<u4").astype(np.uint32)
+        decoder = constriction.stream.queue.RangeDecoder(words)
+        shape = (-(-height // HYPER_SCALE), -(-width // HYPER_SCALE))
+        try:
+            z = np.stack(
+                [
+                    decoder.decode(model, shape[0] * shape[1]).reshape(shape)
+                    for model in self.tables.hyper
+                ]
+            )
+            z = (z - self.tables.hyper_limit).astype(np.float32)[None]
+            return self._passes(z, None, _Reader(self.tables, decoder))
+        except (AssertionError, ValueError) as error:
+            raise BitstreamError(f"the image section is damaged: {error}") from None
+
+    def synthesise(
+        self, y_hat: Latents, quality: float, glyphs: GlyphImage, width: int, height: int
+    ) -> NDArray[np.uint8]:
+        """y_hat and the skeleton -> draft, uint8 (H, W, 3)."""
+        latents = y_hat * self._gain(quality, "log_inverse_gains")
+        inputs = [(latents, LATENT_SCALE), (glyph_planes(glyphs), 1)]
+        run = partial(_first, self.models["synthesis"])
+        difference = tiled(run, inputs, 1, margin=MARGIN)
+        difference[told_planes(glyphs)] = 0
+        if (glyphs.skeleton != GREY).any():
+            difference *= cored(difference)
+        return as_picture(difference + picture_planes(glyphs.skeleton), width, height)
+
+    def sent(self, y_hat: Latents, quality: float, glyphs: GlyphImage) -> Sent:
+        """What y_hat tells of the picture that was analysed: each latent to half a step."""
+        step = 1 / self._gain(quality, "log_gains")
+        skeleton = picture_planes(glyphs.skeleton)
+        return Sent(y_hat * step, 0.5 * step.ravel(), skeleton, told_planes(glyphs))
+
+    # entropy coding -----------------------------------------------------------------------
+
+    @cached_property
+    def tables(self) -> ProbabilityTables:
+        return ProbabilityTables(self.models.tables)
+
+    def _hyper_bits(self, z: Latents) -> float:
+        index = z[0].reshape(z.shape[1], -1).astype(np.intp) + self.tables.hyper_limit
+        return float(np.take_along_axis(self.tables.hyper_bits, index, 1).sum())
+
+    def _gain(self, quality: float, name: str) -> Latents:
+        """Gains interpolated in the log domain, (1, M, 1, 1)."""
+        anchors = self.models.tables[name]
+        place = (quality - 1) / 99 * (len(anchors) - 1)
+        low = min(int(place), len(anchors) - 2)
+        share = np.float32(place - low)
+        log = anchors[low] * (1 - share) + anchors[low + 1] * share
+        return np.exp(log).astype(np.float32)[None, :, None, None]
+
+    def _passes(self, z: Latents, target: Latents | None, coder: _Coder) -> Latents:
+        """All slices, each in two checkerboard passes; ``coder`` turns targets into y_hat."""
+        features = self.models["hyper_synthesis"](z)[0]
+        h, w = features.shape[2:]
+        anchor = np.add.outer(np.arange(h), np.arange(w)) % 2 == 0
+        decoded = np.zeros((1, sum(self.slices), h, w), np.float32)
+        for index, (start, stop) in enumerate(self._bounds()):
+            for number, mask in enumerate((anchor, ~anchor)):
+                seen = (127.0 * number * anchor).astype(np.float32)[None, None]
+                known = np.concatenate([as_context(decoded[:, :stop]), seen], 1)
+                means, scales = self.models[f"context_{index}"](features, known)
+                mean = means[0][:, mask] / 8
+                wanted = None if target is None else target[0, start:stop][:, mask] - mean
+                residual = coder.latents(wanted, scales[0][:, mask].astype(np.intp))
+                decoded[0, start:stop][:, mask] = mean + residual
+        return decoded
+
+    def _bounds(self) -> Iterator[tuple[int, int]]:
+        start = 0
+        for channels in self.slices:
+            yield start, start + channels
+            start += channels
+
+
+def as_context(latents: Latents) -> Latents:
+    """Decoded latents as integers in quarters, -127..127 (as in training)."""
+    return np.clip(np.floor(latents * 4 + 0.5), -127, 127)
+
+
+class ProbabilityTables:
+    """Fixed-point probabilities from the model folder as constriction models and costs in bits.
+
+    ``latent_counts`` (64, 2 L + 1) and ``hyper_counts`` (Z, 2 K + 1) are integers that sum to 2^24.
+    """
+
+    def __init__(self, arrays: dict[str, NDArray]) -> None:
+        latent, hyper = arrays["latent_counts"], arrays["hyper_counts"]
+        self.latent_limit, self.hyper_limit = latent.shape[1] // 2, hyper.shape[1] // 2
+        self.latent = [_categorical(row) for row in latent]
+        self.hyper = [_categorical(row) for row in hyper]
+        self.latent_bits = (24 - np.log2(latent)).astype(np.float32)
+        self.hyper_bits = (24 - np.log2(hyper)).astype(np.float32)
+
+
+def _categorical(counts: NDArray) -> constriction.stream.model.Categorical:
+    return constriction.stream.model.Categorical(counts / 2.0**24, perfect=False)
+
+
+@dataclass
+class _Counter:
+    """Rounds, and adds up what the symbols would cost."""
+
+    tables: ProbabilityTables
+    thrift: float
+    bits: float = 0.0
+
+    def latents(self, target: Latents, scales: NDArray[np.intp]) -> Latents:
+        symbols = _symbols(target, scales, self.tables, self.thrift)
+        self.bits += float(
+            self.tables.latent_bits[scales, symbols + self.tables.latent_limit].sum()
+        )
+        return symbols.astype(np.float32)
+
+
+@dataclass
+class _Writer:
+    """Rounds, and writes the symbols of each scale together (one model, one fast call)."""
+
+    tables: ProbabilityTables
+    thrift: float
+    encoder: constriction.stream.queue.RangeEncoder
+
+    def latents(self, target: Latents, scales: NDArray[np.intp]) -> Latents:
+        symbols = _symbols(target, scales, self.tables, self.thrift)
+        flat = symbols.ravel() + np.int32(self.tables.latent_limit)
+        for scale, places in _by_scale(scales):
+            self.encoder.encode(flat[places], self.tables.latent[scale])
+        return symbols.astype(np.float32)
+
+
+@dataclass
+class _Reader:
+    """Reads the symbols in the order the writer wrote them."""
+
+    tables: ProbabilityTables
+    decoder: constriction.stream.queue.RangeDecoder
+
+    def latents(self, target: None, scales: NDArray[np.intp]) -> Latents:
+        symbols = np.empty(scales.size, np.int32)
+        for scale, places in _by_scale(scales):
+            symbols[places] = self.decoder.decode(self.tables.latent[scale], len(places))
+        return (symbols - self.tables.latent_limit).reshape(scales.shape).astype(np.float32)
+
+
+def _symbols(
+    target: Latents, scales: NDArray[np.intp], tables: ProbabilityTables, thrift: float
+) -> NDArray[np.int32]:
+    """The nearest integers or, with ``thrift``, those of least squared error + thrift * bits."""
+    limit = tables.latent_limit
+    nearest = np.clip(np.floor(target + 0.5), -limit, limit).astype(np.int32)
+    if not thrift:
+        return nearest
+    choices = np.stack([nearest, nearest - np.sign(nearest), np.zeros_like(nearest)])
+    bits = tables.latent_bits[scales, choices + limit]
+    best = ((target - choices) ** 2 + thrift * bits).argmin(axis=0)
+    return np.take_along_axis(choices, best[None], 0)[0]
+
+
+def _by_scale(scales: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    flat = scales.ravel()
+    order = np.argsort(flat, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(flat[order]) > 0]) if flat.size else []
+    for places in np.split(order, starts[1:]) if flat.size else ():
+        yield int(flat[places[0]]), places
+
+
+def glyph_planes(glyphs: GlyphImage) -> Latents:
+    """What the networks see of the glyph image: coverage, coverage * ink RGB, word box;
+    float32 (1, 5, H', W') in 0..1, padded to the alignment."""
+    coverage = glyphs.coverage[..., None]
+    ink = (coverage.astype(np.uint16) * glyphs.ink + 127) // 255
+    box = (glyphs.box[..., None] > 0) * np.uint8(255)
+    return _planes(np.concatenate([coverage, ink.astype(np.uint8), box], -1), 0.0)
+
+
+def told_planes(glyphs: GlyphImage) -> NDArray[np.bool_]:
+    """Where the layout has told everything already, words on a ground that is the skeleton's:
+    bool (1, 3, H', W'), padded to the alignment."""
+    away = np.abs(glyphs.ground.astype(np.int16) - glyphs.skeleton).max(-1, keepdims=True)
+    told = (glyphs.box[..., None] > 0) & (away <= SAME_GROUND)
+    told = pad_to_alignment(told, ALIGNMENT).transpose(2, 0, 1)[None]
+    return np.broadcast_to(told, (1, 3, *told.shape[2:]))
+
+
+def cored(difference: Latents) -> Latents:
+    """Weights 0..1 (H', W') of a difference (1, 3, H', W') to a flat skeleton: nothing where all
+    about it is faint, for that is the ringing of something else."""
+    near = cv2.dilate(np.abs(difference[0]).max(0), np.ones((CORE_SIDE, CORE_SIDE), np.uint8))
+    low, high = CORE
+    return np.clip((near * 255 - low) / (high - low), 0, 1)
+
+
+def picture_planes(picture: NDArray[np.uint8]) -> Latents:
+    """uint8 (H, W, 3) -> float32 (1, 3, H', W') in -0.5..0.5, padded to the alignment."""
+    return _planes(picture, 0.5)
+
+
+def _planes(array: NDArray[np.uint8], centre: float) -> Latents:
+    padded = pad_to_alignment(array, ALIGNMENT)
+    planes = np.ascontiguousarray(padded.transpose(2, 0, 1)[None], np.float32)
+    planes *= np.float32(1 / 255)
+    planes -= np.float32(centre)
+    return planes
+
+
+def as_picture(planes: Latents, width: int, height: int) -> NDArray[np.uint8]:
+    """float32 (1, 3, H', W') in -0.5..0.5 -> uint8 (H, W, 3), clipped."""
+    scaled = planes[0, :, :height, :width] * 255 + 128
+    return np.clip(scaled, 0, 255).astype(np.uint8).transpose(1, 2, 0).copy()
+
+
+def _first(network: object, *arrays: Latents) -> Latents:
+    return network(*arrays)[0]

@@ -1,0 +1,84 @@
+"""What the text stream says: words with boxes from the OCR, and the typeset page made of them.
+
+Data flows ``ocr`` -> tuple of :class:`Word` -> ``typography.fit_layout`` -> :class:`TextLayout`
+-> ``text_coder`` -> bytes, and back from the bytes to the same :class:`TextLayout`. The layout
+holds integers only, so that what the encoder typeset is exactly what the decoder typesets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+UNITS_PER_PIXEL = 4
+"""Positions and sizes in a :class:`TextLayout` are integers in quarter pixels."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word as an OCR engine (or the page generator) reports it.
+
+    ``box`` is (x, y, width, height) in pixels, floats allowed. ``confidence`` is in 0..1.
+    ``line`` groups the words of one line of text; words of a line are in reading order.
+    """
+
+    text: str
+    box: tuple[float, float, float, float]
+    confidence: float = 1.0
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class TextStyle:
+    """How a line is set: ``face`` indexes :data:`picd.glyphs.FACES`; ``size`` is the em in
+    units; ``ink`` and ``ground`` are RGB, 0..255, as sent (already quantised)."""
+
+    face: int
+    size: int
+    ink: tuple[int, int, int]
+    ground: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class PlacedWord:
+    """A word on its line: ``x`` is the left edge of its ink, ``width`` the ink's, in units."""
+
+    text: str
+    x: int
+    width: int
+
+
+@dataclass(frozen=True)
+class TextLine:
+    """One line: a style, a baseline (units from the top of the picture) and words left to right."""
+
+    style: TextStyle
+    baseline: int
+    words: tuple[PlacedWord, ...]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rectangle of one RGB colour, in pixels: x0 <= x < x1, y0 <= y < y1; its corners may be
+    round."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    colour: tuple[int, int, int]
+    radius: int = 0
+
+
+@dataclass(frozen=True)
+class TextLayout:
+    """The typeset page Z on a picture of ``width`` x ``height`` pixels: lines of text in reading
+    order, over rules in the order in which they are painted."""
+
+    width: int
+    height: int
+    lines: tuple[TextLine, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    @property
+    def words(self) -> tuple[PlacedWord, ...]:
+        return tuple(word for line in self.lines for word in line.words)

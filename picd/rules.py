@@ -1,0 +1,322 @@
+"""Rules and fills: what a page is ruled with, found in the picture and painted back exactly.
+
+A screen is mostly flat: a ground, panels, buttons, table grids, one-pixel borders. Each is a
+rectangle of one colour, a handful of bytes in the layout, and exact where a transform codec at
+these rates gives blotches and loses the line. The codec then sends the difference to this
+skeleton, which is nothing over most of the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from picd.layout import Rule, TextLayout
+
+GREY = 128
+"""The skeleton of a picture without rules: the middle of the range, zero to the codec."""
+COLOURS = 40
+"""At most so many colours are looked for."""
+TOLERANCE = 2
+"""Levels within which a pixel has a colour: pictures that were JPEG once are not quite flat."""
+CAP = 40
+"""An error of more levels is not worse: what is not flat stays with the codec."""
+MIN_AREA = 40
+"""Pixels of the smallest area that may become a rule."""
+RUN, THICKNESS = 24, 4
+"""A line is at least so long and at most so thick, in pixels."""
+MIN_FILL, FILLED = 0.25, 0.7
+"""Share of its bounding box that an area of one colour has to cover, and that of a rectangle with
+something on it."""
+SIDE_FILL = 0.3
+"""Share of each of its sides that an area has to reach: the rest is a tip, and cut off."""
+RING, FLAT_RING = 8, 0.12
+"""Share of the pixels within so many of an area that have to be flat too."""
+MAX_SPOILT = 0.1
+"""A rule may spoil so much of what it mends: more, and the area is no rectangle."""
+RADII = (0, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
+"""Radii of corners, in pixels: part of the bitstream."""
+ROUND_PRICE = 60
+"""Levels times pixels that rounder corners have to mend."""
+PRICE = 900
+"""Levels times pixels that a rule has to mend to be worth its bytes."""
+
+Picture = NDArray[np.uint8]
+
+
+def fit_rules(
+    picture: Picture,
+    price: float = PRICE,
+    limit: int = 160,
+    words: NDArray[np.bool_] | None = None,
+) -> tuple[Rule, ...]:
+    """The rules of a screen (H, W, 3), in the order in which they are painted. What is under
+    ``words`` (H, W) does not matter: stems of letters are no lines.
+
+    The first is the ground of the whole picture; then from large to small, each that mends more
+    error (levels x pixels, up to ``CAP`` a pixel) than ``price`` and spoils little. Of more than
+    ``limit`` those that mend most. Empty where nothing is flat.
+    """
+    colours = _colours(picture)
+    if not colours:
+        return ()
+    errors = [_error(picture, colour) for colour in colours]
+    if words is not None:
+        for error in errors:
+            error[words] = 0
+    flat = _flatness(picture)
+    found = {(*area, i) for i, colour in enumerate(colours) for area in _areas(picture, colour)}
+    found = {area for area in found if _on_flat_ground(flat, *area[:4])}
+    areas = sorted(found, key=lambda c: (-(c[2] - c[0]) * (c[3] - c[1]), c))
+    own = _areas_of_their_own(areas, errors)
+    best: tuple[int, tuple[Rule, ...]] | None = None
+    for ground in sorted({0, _commonest_at_the_border(errors)}):
+        error, rules = _painted_from(
+            ground, picture, price, limit, colours, errors, areas, own, words
+        )
+        if best is None or error < best[0]:
+            best = error, rules
+    return best[1]
+
+
+def _painted_from(
+    ground: int,
+    picture: Picture,
+    price: float,
+    limit: int,
+    colours: list[tuple[int, int, int]],
+    errors: list[NDArray[np.uint8]],
+    areas: list,
+    own: NDArray[np.int32],
+    words: NDArray[np.bool_] | None,
+) -> tuple[int, tuple[Rule, ...]]:
+    """Rules over a ground, and the error that they leave."""
+    height, width = picture.shape[:2]
+    rules = [Rule(0, 0, width, height, colours[ground])]
+    gains = [float("inf")]
+    skeleton = np.full_like(picture, colours[ground])
+    error = errors[ground].copy()
+    for x0, y0, x1, y1, _, i in areas:
+        place = np.s_[y0:y1, x0:x1]
+        change = error[place].astype(np.int16) - errors[i][place]
+        spoilt = -int(change[(change < 0) & (own[place] >= (x1 - x0) * (y1 - y0))].sum())
+        mended = int(change[change > 0].sum())
+        if mended - spoilt <= price or spoilt > MAX_SPOILT * mended:
+            continue
+        rule = _rounded(Rule(x0, y0, x1, y1, colours[i]), picture, skeleton)
+        _paint(skeleton, rule)
+        error[place] = _error(picture[place], skeleton[place])
+        if words is not None:
+            error[place][words[place]] = 0
+        rules.append(rule)
+        gains.append(mended - spoilt)
+    left = int(error.sum(dtype=np.int64))
+    return left, _worth(rules, gains, picture, errors, colours, price, limit)
+
+
+def paint_rules(layout: TextLayout) -> Picture:
+    """The skeleton, uint8 (H, W, 3): the rules in their order, grey where there are none."""
+    skeleton = np.full((layout.height, layout.width, 3), GREY, np.uint8)
+    for rule in layout.rules:
+        _paint(skeleton, rule)
+    return skeleton
+
+
+def _paint(skeleton: Picture, rule: Rule) -> None:
+    area = skeleton[rule.y0 : rule.y1, rule.x0 : rule.x1]
+    side = min(rule.radius, *area.shape[:2])
+    kept = [area[corner].copy() for corner in _corners(side)] if side else []
+    area[:] = rule.colour
+    for corner, before in zip(_corners(side), kept, strict=False):
+        # integers only: the same pixels on every machine
+        cover = _corner_cover(rule.radius)[:side, :side, None]
+        mixed = cover * np.array(rule.colour) + (255 - cover) * before.astype(np.int64)
+        area[corner] = (mixed + 127) // 255
+
+
+def _corners(side: int) -> list[tuple[slice, slice]]:
+    """The four corner squares of an area, each seen from its corner."""
+    first, last = slice(None, side), slice(-1, -side - 1, -1)
+    return [(rows, columns) for rows in (first, last) for columns in (first, last)]
+
+
+@cache
+def _corner_cover(radius: int) -> NDArray[np.int64]:
+    """Coverage 0..255 (radius, radius) of the top left corner of a rounded rectangle, by counting
+    4 x 4 points a pixel."""
+    points = 2 * np.arange(4 * radius) + 1 - 8 * radius  # eighths of a pixel from the centre
+    inside = points[:, None] ** 2 + points[None] ** 2 <= (8 * radius) ** 2
+    return inside.reshape(radius, 4, radius, 4).sum((1, 3)) * 255 // 16
+
+
+def _rounded(rule: Rule, picture: Picture, skeleton: Picture) -> Rule:
+    """``rule`` with the radius whose corners look most like the picture's."""
+    sides = min(rule.x1 - rule.x0, rule.y1 - rule.y0)
+    place = np.s_[rule.y0 : rule.y1, rule.x0 : rule.x1]
+    most = min(max(RADII), sides // 2)
+    if most < RADII[1]:
+        return rule
+    best, least = rule, None
+    for radius in RADII:
+        if radius > most:
+            break
+        candidate = replace(rule, radius=radius)
+        painted = skeleton[place].copy()
+        _paint(painted, replace(candidate, x0=0, y0=0, x1=painted.shape[1], y1=painted.shape[0]))
+        wrong = sum(
+            int(_error(picture[place][corner], painted[corner]).sum(dtype=np.int64))
+            for corner in _corners(most)
+        )
+        if least is None or wrong < least - ROUND_PRICE:
+            best, least = candidate, wrong
+    return best
+
+
+def _colours(picture: Picture) -> list[tuple[int, int, int]]:
+    """The colours of flat places, most frequent first."""
+    code = picture.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+    flat = np.zeros(code.shape, bool)
+    flat[:, 1:] |= code[:, 1:] == code[:, :-1]
+    flat[1:] |= code[1:] == code[:-1]
+    values, counts = np.unique(code[flat], return_counts=True)
+    colours: list[tuple[int, int, int]] = []
+    for k in np.argsort(-counts, kind="stable"):
+        if counts[k] < MIN_AREA or len(colours) == COLOURS:
+            break
+        value = int(values[k])
+        colour = value >> 16, value >> 8 & 255, value & 255
+        if all(_distance(colour, other) > TOLERANCE for other in colours):
+            colours.append(colour)
+    return colours
+
+
+def _flatness(picture: Picture) -> NDArray[np.float64]:
+    """Integral image (H + 1, W + 1) of the pixels that are like those right of and below them."""
+    like = np.zeros(picture.shape[:2], np.uint8)
+    steps = [cv2.absdiff(picture[1:, :-1], other) for other in (picture[:-1, :-1], picture[1:, 1:])]
+    like[1:, :-1] = (np.maximum(*steps) <= 1).all(-1)
+    return cv2.integral(like, sdepth=cv2.CV_64F)
+
+
+def _on_flat_ground(flat: NDArray[np.float64], x0: int, y0: int, x1: int, y1: int) -> bool:
+    """Whether what surrounds a rectangle is flat as well: in a photograph it is not."""
+    height, width = flat.shape[0] - 1, flat.shape[1] - 1
+    a, b = max(x0 - RING, 0), max(y0 - RING, 0)
+    c, d = min(x1 + RING, width), min(y1 + RING, height)
+    pixels = (c - a) * (d - b) - (x1 - x0) * (y1 - y0)
+    around = _sum(flat, a, b, c, d) - _sum(flat, x0, y0, x1, y1)
+    return around >= FLAT_RING * pixels
+
+
+def _sum(integral: NDArray[np.float64], x0: int, y0: int, x1: int, y1: int) -> float:
+    return integral[y1, x1] - integral[y0, x1] - integral[y1, x0] + integral[y0, x0]
+
+
+def _commonest_at_the_border(errors: list[NDArray[np.uint8]]) -> int:
+    sides = ((e[0], e[-1], e[:, 0], e[:, -1]) for e in errors)
+    return int(np.argmax([np.mean([(s <= TOLERANCE).mean() for s in four]) for four in sides]))
+
+
+def _distance(a: tuple[int, ...], b: tuple[int, ...]) -> int:
+    return max(abs(p - q) for p, q in zip(a, b, strict=True))
+
+
+def _error(picture: Picture, colour: tuple[int, int, int] | Picture) -> NDArray[np.uint8]:
+    """Levels, at most ``CAP``, by which pixels are not of ``colour`` (or of a picture's)."""
+    other = (*colour, 0) if isinstance(colour, tuple) else np.ascontiguousarray(colour)
+    channels = cv2.split(cv2.absdiff(np.ascontiguousarray(picture), other))
+    return np.minimum(cv2.max(cv2.max(channels[0], channels[1]), channels[2]), CAP)
+
+
+def _areas(
+    picture: Picture, colour: tuple[int, int, int]
+) -> Iterator[tuple[int, int, int, int, bool]]:
+    """(x0, y0, x1, y1, filled) around areas of one colour, and long thin runs of it."""
+    low, high = (tuple(value + d for value in colour) for d in (-TOLERANCE, TOLERANCE))
+    mask = cv2.inRange(picture, low, high)
+    left, top, width, height = cv2.boundingRect(mask)
+    mask = mask[top : top + height, left : left + width]
+    for x, y, w, h, area in _components(mask):
+        if area >= max(MIN_AREA, MIN_FILL * w * h):
+            x0, y0, x1, y1 = _without_tips(mask[y : y + h, x : x + w])
+            filled = (mask[y + y0 : y + y1, x + x0 : x + x1] > 0).mean() >= FILLED
+            yield left + x + x0, top + y + y0, left + x + x1, top + y + y1, bool(filled)
+    for kernel in (np.ones((1, RUN), np.uint8), np.ones((RUN, 1), np.uint8)):
+        runs = cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel)
+        for x, y, w, h, area in _components(runs):
+            if min(w, h) <= THICKNESS and area > 0.9 * w * h:
+                yield left + x, top + y, left + x + w, top + y + h, True
+
+
+def _without_tips(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    """The part (x0, y0, x1, y1) of a mask whose sides it fills well enough: an area that runs on
+    past a corner, or into a neighbour of its colour, is a rectangle all the same."""
+    x0, y0, x1, y1 = 0, 0, mask.shape[1], mask.shape[0]
+    for _ in range(3):
+        part = mask[y0:y1, x0:x1] > 0
+        rows, columns = (np.flatnonzero(part.mean(axis) >= SIDE_FILL) for axis in (1, 0))
+        if not len(rows) or not len(columns):
+            return 0, 0, mask.shape[1], mask.shape[0]
+        cut = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+        if cut == (0, 0, x1 - x0, y1 - y0):
+            break
+        x0, y0, x1, y1 = (int(v) for v in (x0 + cut[0], y0 + cut[1], x0 + cut[2], y0 + cut[3]))
+    return x0, y0, x1, y1
+
+
+def _areas_of_their_own(areas: list, errors: list[NDArray[np.uint8]]) -> NDArray[np.int32]:
+    """For each pixel the size of the smallest filled area of its own colour that holds it: what a
+    larger rule spoils there, that area's own rule mends. Large where there is none."""
+    own = np.full(errors[0].shape, np.iinfo(np.int32).max, np.int32)
+    for x0, y0, x1, y1, filled, i in areas:
+        if filled:
+            place = np.s_[y0:y1, x0:x1]
+            own[place][errors[i][place] <= TOLERANCE] = (x1 - x0) * (y1 - y0)
+    return own
+
+
+def _components(mask: NDArray[np.uint8]) -> list[list[int]]:
+    """[x, y, width, height, area] of the 4-connected components of a mask."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+    return stats[1:].tolist()
+
+
+def _worth(
+    rules: list[Rule],
+    gains: list[float],
+    picture: Picture,
+    errors: list[NDArray[np.uint8]],
+    colours: list[tuple[int, int, int]],
+    price: float,
+    limit: int,
+) -> tuple[Rule, ...]:
+    """Without those that later rules have covered (what is left of each must still pay), and at
+    most ``limit`` of them."""
+    whole = max(
+        i for i, r in enumerate(rules) if (r.x1 - r.x0, r.y1 - r.y0) == picture.shape[1::-1]
+    )
+    rules, gains = rules[whole:], gains[:1] + gains[whole + 1 :]
+    index = {colour: i for i, colour in enumerate(colours)}
+    top = np.zeros(picture.shape[:2], np.int32)
+    for number, rule in enumerate(rules):
+        top[rule.y0 : rule.y1, rule.x0 : rule.x1] = number
+    kept, worth = [rules[0]], [gains[0]]
+    for number, rule in enumerate(rules[1:], 1):
+        area = np.s_[rule.y0 : rule.y1, rule.x0 : rule.x1]
+        seen = top[area] == number
+        below = next(
+            r for r in reversed(kept)
+            if r.x0 <= rule.x0 and r.y0 <= rule.y0 and r.x1 >= rule.x1 and r.y1 >= rule.y1
+        )  # fmt: skip
+        before, after = (errors[index[r.colour]][area][seen] for r in (below, rule))
+        gain = int(before.sum(dtype=np.int64)) - int(after.sum(dtype=np.int64))
+        if gain > price:
+            kept.append(rule)
+            worth.append(gain)
+    least = sorted(worth, reverse=True)[:limit][-1]
+    return tuple(rule for rule, gain in zip(kept, worth, strict=True) if gain >= least)[:limit]

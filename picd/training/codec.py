@@ -1,0 +1,101 @@
+"""Train the conditional image codec: bits + lambda * squared error, one model for all rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from picd.image_codec import CORE, CORE_SIDE, SAME_GROUND
+from picd.nets.codec import CodecOutput, ImageCodec
+from picd.nets.profiles import CodecProfile, Profile
+from picd.training.checkpoints import Run, load_start
+from picd.training.data import Batch, Crops
+
+TEXT_WEIGHT = 0.02
+"""Weight of the error inside word boxes: the text stream carries the text."""
+CHROMA_WEIGHT = 2.0
+"""Extra weight of colour errors: at the lowest rates squared RGB error alone gives up on colour."""
+BALANCE = 0.35
+"""Losses are divided by lambda to this power, so that no rate dominates the gradient."""
+
+
+def coded(codec: ImageCodec, batch: Batch, position: torch.Tensor) -> tuple[CodecOutput, Tensor]:
+    """The codec on what the skeleton does not tell, and its draft (N, 3, H, W), not clipped; see
+    :meth:`picd.image_codec.ImageCodec.analyse`."""
+    away = (batch.ground - batch.skeleton - 0.5).abs().amax(1, keepdim=True)
+    untold = ((batch.glyphs[:, 4:5] < 0.5) | (away > SAME_GROUND / 255)).float()
+    out = codec((batch.picture - batch.skeleton) * untold, batch.glyphs, position)
+    return out, out.draft.float() * untold + batch.skeleton
+
+
+def cored(draft: Tensor, batch: Batch) -> Tensor:
+    """:func:`picd.image_codec.cored` on a draft of :func:`coded`: what the decoder shows."""
+    low, high = CORE
+    difference = draft - batch.skeleton
+    near = difference.abs().amax(1, keepdim=True)
+    near = F.max_pool2d(near, CORE_SIDE, 1, CORE_SIDE // 2)
+    weight = ((near * 255 - low) / (high - low)).clamp(0, 1)
+    weight = torch.where(batch.natural[:, None, None, None], 1.0, weight)
+    return batch.skeleton + weight * difference
+
+
+def rate_distortion(
+    codec: ImageCodec, batch: Batch, position: torch.Tensor
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """Mean loss of a batch at quality ``position`` (N,) in 0..1, and figures for the log."""
+    low, high = codec.profile.lambdas
+    weight = low * (high / low) ** position
+    bits, draft = coded(codec, batch, position)
+    attention = 1 - (1 - TEXT_WEIGHT) * batch.glyphs[:, 4:5]
+    difference = draft - batch.picture
+    chroma = difference - difference.mean(1, keepdim=True)
+    squared = difference**2 + CHROMA_WEIGHT * chroma**2
+    error = (attention * squared).mean((1, 2, 3)) * 255**2
+    bpp = (bits.y_bits + bits.z_bits) / batch.picture[0, 0].numel()
+    loss = ((bpp + weight * error) * (weight / low) ** -BALANCE).mean()
+    figures = {"z_bpp": float(bits.z_bits.detach().mean()) / batch.picture[0, 0].numel()}
+    for name, chosen in (("photo", batch.natural), ("screen", ~batch.natural)):
+        if chosen.any():
+            figures[f"{name}_bpp"] = float(bpp[chosen].detach().mean())
+            figures[f"{name}_mse"] = float(error[chosen].detach().mean())
+    return loss, figures
+
+
+def train(
+    profile: Profile,
+    cache: Path,
+    folder: Path,
+    *,
+    minutes: float,
+    device: torch.device,
+    resume: bool,
+    start: Path | None = None,
+    build: Callable[[CodecProfile], ImageCodec] = ImageCodec,
+    crop: int = 256,
+    batch: int = 8,
+    rate: float = 5e-4,
+) -> None:
+    """Train for ``minutes`` of wall time; ``folder`` gets checkpoint.pt and curve.csv.
+
+    ``start`` names a run whose averaged weights to begin with; ``build``, for ablations, makes
+    another network.
+    """
+    torch.manual_seed(0)
+    codec = build(profile.codec)
+    if start:
+        load_start(codec, start)
+    codec.to(device, memory_format=torch.channels_last)
+    run = Run(codec, folder, minutes, rate, resume)
+    crops = Crops(cache, crop, batch, seed=run.step).loader()
+    while run.active():
+        data = next(crops).to(device)
+        position = torch.rand(batch, device=device)
+        with torch.autocast(device.type, torch.bfloat16):
+            loss, figures = rate_distortion(codec, data, position)
+        run.update(loss, **figures)
+    run.log()
+    run.save()

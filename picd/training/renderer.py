@@ -1,0 +1,169 @@
+"""Train the renderer: estimate X0 from x_t between the picture and the noised typeset draft.
+
+A regression loss alone averages text away: where the typeset glyphs sit a pixel off, the mean of
+"glyph here" and "glyph there" is mush. So inside word boxes the original is the target only where
+the typeset page is aligned with it; elsewhere the typeset page itself is, and stays sharp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from pytorch_msssim import ssim
+from torch import Tensor
+from torch.nn import functional as F
+
+from picd.nets.codec import ImageCodec
+from picd.nets.profiles import Profile, RendererProfile
+from picd.nets.renderer import Renderer
+from picd.training.checkpoints import Run, load_averaged, load_start
+from picd.training.codec import coded, cored
+from picd.training.data import KINDS, SCREENS, Batch, Crops
+
+ALIGNED = 0.85
+"""Correlation of typeset page and original in a patch, above which they show the same glyphs."""
+PATCH, PATCH_STEP = 16, 4
+NEAR = 0.04
+"""An error that the eye begins to mind, of a range of 1."""
+LIKENESS = 0.1
+"""Weight of structural similarity."""
+SMOOTH = 0.02
+"""Differences between neighbours below this, of a range of 1, hardly count."""
+
+
+def drafts(codec: ImageCodec, batch: Batch, position: Tensor) -> Tensor:
+    """What the decoder's draft would be: (N, 3, H, W), clipped and rounded to 8 bits."""
+    with torch.no_grad():
+        draft = cored(coded(codec, batch, position)[1], batch)
+        return torch.floor(draft.clamp(-0.5, 0.5) * 255 + 128).clamp(0, 255) / 255 - 0.5
+
+
+def typeset(draft: Tensor, batch: Batch) -> Tensor:
+    """:func:`picd.glyphs.typeset` on tensors in -0.5..0.5."""
+    coverage, ink, box = batch.glyphs[:, :1], batch.glyphs[:, 1:4], batch.glyphs[:, 4:5]
+    page = draft + 0.5
+    away = (page - batch.ground).abs().amax(1, keepdim=True) * 255
+    page = page + (batch.ground - page) * (box * ((away - 4) / 10).clamp(0, 1))
+    return page * (1 - coverage) + ink - 0.5
+
+
+def sharp_target(picture: Tensor, page: Tensor, box: Tensor) -> Tensor:
+    """The original, but the typeset page in those patches of word boxes that it does not match."""
+    a, b = picture.mean(1, keepdim=True), page.mean(1, keepdim=True)
+
+    def mean(x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, PATCH, PATCH_STEP, PATCH // 2 - PATCH_STEP // 2)
+
+    covariance = mean(a * b) - mean(a) * mean(b)
+    variance = (mean(a * a) - mean(a) ** 2) * (mean(b * b) - mean(b) ** 2)
+    aligned = covariance / (variance.clamp_min(0).sqrt() + 1e-4) > ALIGNED
+    aligned = F.interpolate(aligned.float(), size=picture.shape[-2:])
+    stays = box * (1 - aligned)
+    return picture * (1 - stays) + page * stays
+
+
+def picture_loss(estimate: Tensor, target: Tensor) -> Tensor:
+    """A loss that would rather be right than near.
+
+    Beyond ``NEAR`` it grows with the logarithm of the error, so that a crisp edge or a clear colour
+    beats the mean of what might be; structural similarity (Wang et al. 2004) at three scales asks
+    for the contrast that the mean lacks; a little squared error keeps large areas from drifting.
+    Smooth at zero: most of a screen is right before the network does anything, and it must not be
+    busy with changing nothing there.
+    """
+    error = estimate - target
+    edges = (_smooth(error.diff(dim=2)).mean(), _smooth(error.diff(dim=3)).mean())
+    near = 0.5 * NEAR * torch.log1p((error / NEAR) ** 2)
+    return near.mean() + 0.5 * sum(edges) + 2 * (error**2).mean() + _unlike(estimate, target)
+
+
+def _unlike(estimate: Tensor, target: Tensor) -> Tensor:
+    """``LIKENESS`` times 1 - SSIM of the luma, mean over scales 1, 1/2 and 1/4."""
+    luma = estimate.new_tensor([0.299, 0.587, 0.114])[None, :, None, None]
+    a, b = (((x.float() + 0.5) * luma).sum(1, keepdim=True) for x in (estimate, target))
+    total = estimate.new_zeros(())
+    for _ in range(3):
+        total = total + 1 - ssim(a, b, data_range=1.0, win_size=7, win_sigma=1.2)
+        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+    return LIKENESS * total / 3
+
+
+def _smooth(difference: Tensor) -> Tensor:
+    """Absolute value, but a parabola about zero."""
+    return (difference**2 + SMOOTH**2).sqrt() - SMOOTH
+
+
+def _later(
+    renderer: Renderer, start: Tensor, page: Tensor, features: tuple[Tensor, ...], prompt: Tensor
+) -> tuple[Tensor, Tensor]:
+    """(t, x_t) as the sampler would meet them: between the start and the network's own estimate.
+
+    Between the start and the *picture* it would learn to trust an x_t that it never sees.
+    """
+    with torch.no_grad():
+        estimate = renderer.denoise(start, start.new_ones(len(start)), page, features, prompt)
+    t = torch.rand(len(start), device=start.device)
+    share = t[:, None, None, None]
+    return t, (1 - share) * estimate + share * start
+
+
+def train(
+    profile: Profile,
+    cache: Path,
+    codec_run: Path,
+    folder: Path,
+    *,
+    minutes: float,
+    device: torch.device,
+    resume: bool,
+    start: Path | None = None,
+    lora: bool = False,
+    blind: bool = False,
+    build: Callable[[RendererProfile], Renderer] = Renderer,
+    crop: int = 128,
+    batch: int = 8,
+    rate: float = 8e-4,
+) -> None:
+    """Train for ``minutes`` of wall time on drafts of the codec trained in ``codec_run``.
+
+    ``start`` names a run whose averaged weights to begin with: layers that it had not (a prompt)
+    begin at zero effect. ``resume`` goes on in ``folder`` itself where that has a checkpoint.
+    ``lora`` freezes the start and trains low-rank updates of it, on prompted screens alone.
+    For ablations: ``blind`` keeps what the text stream says from the renderer (not from the
+    codec), ``build`` makes another network.
+    """
+    torch.manual_seed(0)
+    codec = load_averaged(ImageCodec(profile.codec), codec_run)
+    codec.to(device, memory_format=torch.channels_last)
+    renderer = build(profile.renderer)
+    if start:
+        load_start(renderer, start)
+    if lora:
+        renderer.add_lora()
+    renderer.to(device, memory_format=torch.channels_last)
+    run = Run(renderer, folder, minutes, rate, resume)
+    crops = Crops(cache, crop, batch, run.step + 1, SCREENS if lora else KINDS).loader()
+    while run.active():
+        data = next(crops).to(device)
+        # screens are mostly sent at the lower rates
+        position = torch.rand(batch, device=device) ** torch.where(data.natural, 1.0, 1.7)
+        with torch.autocast(device.type, torch.bfloat16):
+            draft = drafts(codec, data, position)
+            data = data.without_text() if blind else data
+            page = typeset(draft, data)
+            x0 = sharp_target(data.picture, page, data.glyphs[:, 4:5])
+            features = renderer.adaptor(draft, page, data.glyphs)
+            prompt = renderer.prompt(data.prompt)
+            x_t = page + profile.renderer.noise * torch.randn_like(page)
+            t = torch.ones(batch, device=device)
+            if run.step % 2:
+                t, x_t = _later(renderer, x_t, page, features, prompt)
+            estimate = renderer.denoise(x_t, t, page, features, prompt)
+        loss = picture_loss(estimate, x0)
+        with torch.no_grad():
+            before = float(picture_loss(page, x0))
+        run.update(loss, typeset=before, gain=1 - float(loss.detach()) / before)
+    run.log()
+    run.save()

@@ -1,0 +1,123 @@
+"""Widths are exact and monotone; rendering fits words to their boxes, never fails, is sharp."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from picd.glyphs import (
+    FACES,
+    FONT_FOLDER,
+    glyph_metrics,
+    render_glyphs,
+    typeset,
+    word_boxes,
+    word_extent,
+)
+from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle
+
+INK, GROUND = (0, 0, 0), (255, 255, 255)
+WIDTHS = [398, 407, 416, 380, 399, 380, 383, 429, 477, 346, 349, 375, 415, 415, 413, 344, 385, 356]
+
+
+def one_word(text, face=3, size=64, x=80, width=None, baseline=120, shape=(60, 300)):
+    width = width or max(word_extent(face, size, text)[1], 1)
+    line = TextLine(TextStyle(face, size, INK, GROUND), baseline, (PlacedWord(text, x, width),))
+    return TextLayout(shape[1], shape[0], (line,))
+
+
+def test_every_face_is_bundled_with_its_licence():
+    assert all((FONT_FOLDER / face.file).is_file() for face in FACES)
+    assert len(list(FONT_FOLDER.glob("LICENSE-*.txt"))) >= 6
+    assert sum(path.stat().st_size for path in FONT_FOLDER.iterdir()) < 2_500_000
+
+
+def test_widths_do_not_change():
+    """The layout coder predicts with these: a change makes old files unreadable."""
+    widths = [word_extent(face, 64, "Hamburg 123")[1] for face in range(len(FACES))]
+    assert widths == WIDTHS
+
+
+def test_extent_scales_and_adds():
+    assert word_extent(0, 128, "word")[0] == pytest.approx(2 * word_extent(0, 64, "word")[0], abs=1)
+    assert word_extent(12, 64, "iiii")[0] == word_extent(12, 64, "MMMM")[0]
+    assert word_extent(0, 64, " ")[1] == 0
+    assert word_extent(0, 64, "") == (0, 0)
+
+
+@pytest.mark.parametrize("face", range(len(FACES)))
+def test_ink_starts_and_ends_where_the_layout_says(face):
+    coverage = render_glyphs(one_word("Nimble", face, x=83, width=211)).coverage
+    inked = np.flatnonzero(coverage.max(axis=0) > 100)
+    assert inked[0] == pytest.approx(83 / UNITS_PER_PIXEL, abs=1.1)
+    assert inked[-1] + 1 == pytest.approx((83 + 211) / UNITS_PER_PIXEL, abs=1.1)
+
+
+def test_a_whole_baseline_is_sharp():
+    """The foot of an H ends on the baseline, without a grey row below."""
+    rows = render_glyphs(one_word("HHH")).coverage.max(axis=1)
+    assert rows[29] == 255 and rows[30] == 0
+
+
+def test_quarter_pixels_move_the_ink():
+    sums = [
+        (render_glyphs(one_word("l", x=80 + step)).coverage * np.arange(300.0)).sum()
+        for step in range(5)
+    ]
+    assert all(a < b for a, b in zip(sums, sums[1:], strict=False))
+
+
+def test_bold_has_more_ink():
+    regular, bold = (render_glyphs(one_word("weight", face)).coverage.sum() for face in (3, 4))
+    assert bold > 1.2 * regular
+
+
+def test_missing_characters_fall_back_and_then_become_a_box():
+    assert FACES[glyph_metrics(15, "→").face].file == "DejaVuSans.ttf"
+    assert glyph_metrics(15, "漢").face == -1
+    assert render_glyphs(one_word("漢字")).coverage.any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    text=st.text(min_size=1, max_size=12),
+    face=st.integers(0, len(FACES) - 1),
+    size=st.integers(1, 2000),
+    x=st.integers(0, 2000),
+    width=st.integers(1, 3000),
+    baseline=st.integers(-400, 2000),
+)
+def test_any_layout_renders(text, face, size, x, width, baseline):
+    layout = one_word(text, face, size, x, width, baseline)
+    glyphs = render_glyphs(layout)
+    assert glyphs.coverage.shape == glyphs.box.shape == (60, 300)
+    assert not glyphs.coverage[glyphs.box == 0].any()
+    assert typeset(np.zeros((60, 300, 3), np.uint8), glyphs).shape == (60, 300, 3)
+
+
+def test_rendering_is_deterministic():
+    layout = one_word("again")
+    assert (render_glyphs(layout).coverage == render_glyphs(layout).coverage).all()
+
+
+def test_typeset_paints_ink_and_clears_ghosts():
+    draft = np.full((60, 300, 3), 255, np.uint8)
+    draft[10:40, 15:120] = 150  # the smear a crude codec leaves of text
+    page = typeset(draft, render_glyphs(one_word("Hill", size=80)))
+    (x0, y0, x1, y1), *_ = word_boxes(one_word("Hill", size=80).lines[0], 60, 300)
+    area = page[y0:y1, x0:x1].min(axis=2)
+    assert area.min() < 10
+    assert (area > 250).mean() > 0.4
+
+
+def test_typeset_keeps_what_is_close_to_the_ground():
+    draft = np.full((60, 300, 3), 252, np.uint8)
+    layout = one_word("l")
+    glyphs = render_glyphs(layout)
+    page = typeset(draft, glyphs)
+    assert (page[glyphs.coverage == 0] == 252).all()
+
+
+def test_an_empty_layout_leaves_the_draft():
+    draft = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    assert (typeset(draft, render_glyphs(TextLayout(30, 20))) == draft).all()

@@ -1,0 +1,124 @@
+"""Any valid layout survives the layout coder, and hostile bytes cannot crash or occupy it."""
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from picd.errors import BitstreamError
+from picd.glyphs import FACES
+from picd.layout import PlacedWord, TextLayout, TextLine, TextStyle
+from picd.layout_coder import (
+    MAX_POSITION,
+    MAX_SIZE,
+    decode_layout,
+    encode_layout,
+    snap_layout,
+    word_step,
+)
+
+levels = st.integers(0, 31).map(lambda level: round(level * 255 / 31))
+colours = st.one_of(st.tuples(levels, levels, levels), st.tuples(*[st.integers(0, 255)] * 3))
+styles = st.builds(
+    TextStyle, st.integers(0, len(FACES) - 1), st.integers(1, MAX_SIZE), colours, colours
+)
+positions = st.one_of(st.integers(-100, 6000), st.integers(-MAX_POSITION, MAX_POSITION))
+words = st.builds(
+    PlacedWord,
+    st.text(max_size=8),
+    positions,
+    st.one_of(st.integers(0, 600), st.integers(0, MAX_POSITION)),
+)
+text_lines = st.builds(TextLine, styles, positions, st.lists(words, max_size=6).map(tuple))
+layouts = st.builds(
+    TextLayout,
+    st.integers(1, 4000),
+    st.integers(1, 4000),
+    st.lists(text_lines, max_size=8).map(tuple),
+)
+STRINGS = tuple(tuple(f"word {i} of the settings page".split()) for i in range(12))
+
+_TITLE = TextStyle(4, 96, (0, 0, 0), (255, 255, 255))
+_BODY = TextStyle(3, 56, (66, 66, 66), (255, 255, 255))
+GOLDEN = TextLayout(
+    640,
+    480,
+    (
+        TextLine(_TITLE, 120, (PlacedWord("Settings", 80, 395),)),
+        TextLine(_BODY, 220, (PlacedWord("Show", 82, 143), PlacedWord("hidden", 242, 165))),
+        TextLine(_BODY, 300, (PlacedWord("Save", 82, 128), PlacedWord("as", 225, 56))),
+        TextLine(_BODY, 300, (PlacedWord("Ctrl+S", 1604, 158),)),
+    ),
+)
+GOLDEN_BYTES = bytes.fromhex("00009df7b4ee99d647fd635268c17bf09c572b9701889f15b5bd")
+"""Changes with the layout prior, that is with the model id, and only then."""
+
+
+def strings_of(layout):
+    return tuple(tuple(word.text for word in line.words) for line in layout.lines)
+
+
+@settings(deadline=None)
+@given(layouts)
+def test_round_trip(layout):
+    data = encode_layout(layout)
+    assert decode_layout(data, strings_of(layout), layout.width, layout.height) == layout
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_decode_or_are_refused_soon(data):
+    start = time.process_time()
+    try:
+        layout = decode_layout(data, STRINGS, 1280, 720)
+    except BitstreamError as error:
+        assert "\n" not in str(error)
+    else:
+        assert strings_of(layout) == STRINGS
+        for line in layout.lines:
+            assert abs(line.baseline) <= MAX_POSITION
+            assert all(0 <= w.width <= MAX_POSITION >= abs(w.x) for w in line.words)
+    assert time.process_time() - start < 2
+
+
+def test_golden_bytes():
+    assert encode_layout(GOLDEN) == GOLDEN_BYTES
+    assert decode_layout(GOLDEN_BYTES, strings_of(GOLDEN), 640, 480) == GOLDEN
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        TextLine(TextStyle(len(FACES), 52, (0, 0, 0), (0, 0, 0)), 0, ()),
+        TextLine(TextStyle(0, 0, (0, 0, 0), (0, 0, 0)), 0, ()),
+        TextLine(TextStyle(0, 52, (0, 0, 256), (0, 0, 0)), 0, ()),
+        TextLine(TextStyle(0, 52, (0, 0, 0), (0, 0, 0)), MAX_POSITION + 1, ()),
+        TextLine(TextStyle(0, 52, (0, 0, 0), (0, 0, 0)), 0, (PlacedWord("a", 0, -1),)),
+    ],
+)
+def test_what_cannot_be_sent_is_refused(line):
+    with pytest.raises(ValueError):
+        encode_layout(TextLayout(64, 64, (line,)))
+
+
+@settings(deadline=None)
+@given(layouts)
+def test_snapping_moves_words_a_little_and_nothing_else(layout):
+    snapped = snap_layout(layout)
+    assert strings_of(snapped) == strings_of(layout)
+    for line, moved in zip(layout.lines, snapped.lines, strict=True):
+        assert (line.style, line.baseline) == (moved.style, moved.baseline)
+        most = word_step(line.style) // 2
+        for before, after in zip(line.words, moved.words, strict=True):
+            assert abs(before.x - after.x) <= max(most, 2)
+            assert abs(before.width - after.width) <= most
+    data = encode_layout(snapped)
+    assert decode_layout(data, strings_of(layout), layout.width, layout.height) == snapped
+
+
+def test_no_text_costs_nothing():
+    assert encode_layout(TextLayout(64, 64)) == b""
+    assert decode_layout(b"", (), 64, 64) == TextLayout(64, 64)
+    with pytest.raises(BitstreamError):
+        decode_layout(b"x", (), 64, 64)

@@ -1,0 +1,73 @@
+"""The sampler: deterministic, observable, without seams."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+import picd.latent_space
+from picd import Codec
+from picd.glyphs import render_glyphs, typeset
+from picd.layout import TextLayout
+from picd.rendering import Renderer
+from picd.runtime import Models
+
+
+@pytest.fixture(scope="module")
+def scene(page: np.ndarray) -> dict:
+    """A blurred page as the draft, without text."""
+    height, width = page.shape[:2]
+    blocks = page[: height // 8 * 8, : width // 8 * 8].reshape(height // 8, 8, width // 8, 8, 3)
+    draft = np.repeat(np.repeat(blocks.mean((1, 3)), 8, 0), 8, 1).astype(np.uint8)
+    glyphs = render_glyphs(TextLayout(draft.shape[1], draft.shape[0]))
+    return {"draft": draft, "typeset": typeset(draft, glyphs), "glyphs": glyphs}
+
+
+def test_the_seed_decides_the_noise(codec: Codec, scene: dict, monkeypatch) -> None:
+    """Of the noise, not of the picture: the shipped weights take all of it away again."""
+    space, seen = codec.renderer.space, []
+    estimate = space.estimate
+    monkeypatch.setattr(space, "estimate", lambda x, *rest: seen.append(x) or estimate(x, *rest))
+    pictures = [codec.renderer.render(**scene, seed=seed, steps=1).image for seed in (5, 5, 6)]
+    assert np.array_equal(pictures[0], pictures[1])
+    assert np.array_equal(seen[0], seen[1]) and not np.array_equal(seen[0], seen[2])
+
+
+@pytest.mark.parametrize("steps", [1, 2, 8])
+def test_every_step_is_seen(codec: Codec, scene: dict, steps: int) -> None:
+    seen = []
+    result = codec.renderer.render(
+        **scene, seed=0, steps=steps, on_step=lambda *step: seen.append(step)
+    )
+    assert [(number, total) for number, total, _ in seen] == [
+        (number, steps) for number in range(steps + 1)
+    ]
+    assert np.array_equal(seen[0][2], scene["typeset"])
+    assert np.array_equal(seen[-1][2], result.image)
+    assert result.image.shape == scene["draft"].shape and result.steps == steps
+
+
+def test_threads_and_optimisation_change_no_level(codec: Codec, scene: dict) -> None:
+    expected = codec.renderer.render(**scene, seed=0).image.astype(int)
+    for threads, optimise in ((1, True), (2, False)):
+        other = Renderer(Models(threads=threads, optimise=optimise))
+        image = other.render(**scene, seed=0).image
+        # floats may differ in the last bit, which moves a value across a rounding edge at most
+        assert np.abs(image - expected).max() <= 1
+
+
+def test_no_seams(codec: Codec, scene: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = codec.renderer.render(**scene, seed=0, steps=2).image.astype(int)
+    for name in ("tiled", "tiled_outputs"):
+        small = partial(getattr(picd.latent_space, name), tile=128)
+        monkeypatch.setattr(picd.latent_space, name, small)
+    parts = codec.renderer.render(**scene, seed=0, steps=2).image
+    assert np.abs(parts - whole).max() <= 2
+
+
+@pytest.mark.parametrize("steps", [0, -1, 51])
+def test_steps_out_of_range(codec: Codec, scene: dict, steps: int) -> None:
+    with pytest.raises(ValueError, match="steps"):
+        codec.renderer.render(**scene, seed=0, steps=steps)

@@ -1,0 +1,113 @@
+"""Rules: what is ruled and filled on a page is found, coded and painted back exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from picd.errors import BitstreamError
+from picd.layout import Rule, TextLayout
+from picd.rule_coder import decode_rules, encode_rules
+from picd.rules import GREY, RADII, fit_rules, paint_rules
+
+WIDTH, HEIGHT = 320, 200
+INK, PAPER, PANEL = (40, 40, 40), (250, 250, 250), (225, 230, 240)
+
+
+def painted(*rules: Rule) -> np.ndarray:
+    return paint_rules(TextLayout(WIDTH, HEIGHT, (), rules))
+
+
+def table() -> tuple[Rule, ...]:
+    """Paper, a round panel, five lines across it and a button."""
+    lines = (Rule(40, y, 280, y + 1, INK) for y in range(50, 175, 25))
+    paper = Rule(0, 0, WIDTH, HEIGHT, PAPER)
+    return paper, Rule(30, 20, 290, 180, PANEL, 12), *lines, Rule(200, 130, 260, 145, (0, 90, 200))
+
+
+def test_what_is_ruled_is_found_exactly():
+    picture = painted(*table())
+    rules = fit_rules(picture, price=300)
+    assert len(rules) == len(table())
+    assert np.array_equal(painted(*rules), picture)
+
+
+def test_a_panel_with_words_and_a_photograph_in_it_is_still_found():
+    picture = painted(*table()[:2])
+    random = np.random.default_rng(1)
+    picture[60:66, 50:120] = random.choice([0, 225], (6, 70, 1))
+    picture[90:150, 150:240] = random.integers(0, 255, (60, 90, 3))
+    rules = fit_rules(picture, price=2000)
+    assert rules == table()[:2]
+
+
+def test_stems_of_letters_are_no_lines():
+    picture = painted(table()[0])
+    picture[60:100, 50:53] = INK
+    under = np.zeros(picture.shape[:2], bool)
+    under[55:105, 40:120] = True
+    assert len(fit_rules(picture, price=300)) == 2
+    assert fit_rules(picture, price=300, words=under) == table()[:1]
+
+
+def test_a_flat_patch_of_a_photograph_is_no_rule():
+    picture = np.random.default_rng(2).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    picture[:, :60] = PAPER
+    picture[80:120, 150:240] = PANEL
+    assert PANEL not in {rule.colour for rule in fit_rules(picture, price=300)}
+
+
+def test_a_triangle_is_no_rule():
+    picture = painted(Rule(0, 0, WIDTH, HEIGHT, PAPER))
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    picture[(rows > 40) & (columns > 60) & (rows + columns < 240)] = PANEL
+    assert fit_rules(picture, price=300) == (Rule(0, 0, WIDTH, HEIGHT, PAPER),)
+
+
+def test_a_dearer_rule_is_rarer_and_a_photograph_has_none():
+    picture = painted(*table())
+    counts = [len(fit_rules(picture, price)) for price in (300, 5000, 100_000)]
+    assert counts == sorted(counts, reverse=True) and counts[0] > counts[-1]
+    assert len(fit_rules(picture, 300, limit=3)) == 3
+    noise = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    assert fit_rules(noise) == ()
+    assert (paint_rules(TextLayout(30, 20)) == GREY).all()
+
+
+colours = st.tuples(*[st.integers(0, 255)] * 3)
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> Rule:
+    x0, y0 = draw(st.integers(0, WIDTH - 1)), draw(st.integers(0, HEIGHT - 1))
+    x1, y1 = draw(st.integers(x0 + 1, WIDTH)), draw(st.integers(y0 + 1, HEIGHT))
+    area = min(x1 - x0, y1 - y0) > 4
+    return Rule(x0, y0, x1, y1, draw(colours), draw(st.sampled_from(RADII)) if area else 0)
+
+
+@settings(deadline=None)
+@given(st.lists(rules(), max_size=40))
+def test_rules_come_back(listed: list[Rule]):
+    assert decode_rules(encode_rules(tuple(listed)), WIDTH, HEIGHT) == tuple(listed)
+    painted(*listed)  # whatever can be sent can be painted
+
+
+@settings(deadline=None)
+@given(st.binary(min_size=1, max_size=60))
+def test_any_bytes_are_rules_or_refused(data: bytes):
+    try:
+        painted(*decode_rules(data, WIDTH, HEIGHT))
+    except BitstreamError:
+        pass
+
+
+def test_a_table_costs_a_few_bytes_a_row():
+    lines = tuple(Rule(40, y, 280, y + 1, INK) for y in range(10, 190, 9))
+    assert len(encode_rules(lines)) < 3 * len(lines)
+
+
+def test_more_than_the_format_counts_is_refused():
+    with pytest.raises(ValueError, match="at most 255"):
+        encode_rules((table()[0],) * 256)

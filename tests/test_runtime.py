@@ -1,0 +1,66 @@
+"""Model folders are verified, and tiles change nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from picd import Codec
+from picd.errors import ModelError
+from picd.runtime import MANIFEST, Models, tiled
+from picd.text_model import model_file
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    copy = tmp_path / "models"
+    shutil.copytree(model_file(MANIFEST).parent, copy)
+    return copy
+
+
+def test_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot read model file .*nowhere"):
+        Models(tmp_path / "nowhere")
+
+
+def test_changed_weights_are_refused(folder: Path) -> None:
+    graph = folder / "synthesis.onnx"
+    data = bytearray(graph.read_bytes())
+    data[len(data) // 2] ^= 1
+    graph.write_bytes(data)
+    with pytest.raises(ModelError, match="synthesis.onnx does not match"):
+        Models(folder)
+
+
+def test_other_manifest_is_another_model(folder: Path, codec: Codec) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    assert Models(folder).id != codec.models.id
+
+
+def test_environment_chooses_the_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PICD_MODELS", str(folder))
+    assert Models().folder == folder
+
+
+@pytest.mark.parametrize("name", ["analysis", "synthesis"])
+def test_tiles_equal_the_whole(codec: Codec, name: str) -> None:
+    random = np.random.default_rng(0)
+    height, width = 384, 512
+    glyphs = random.random((1, 5, height, width), np.float32)
+    if name == "analysis":
+        first = (random.random((1, 3, height, width), np.float32) - 0.5, 1)
+    else:
+        channels = sum(codec.image_codec.slices)
+        first = (random.normal(size=(1, channels, height // 16, width // 16)), 16)
+    run = partial(lambda network, *arrays: network(*arrays)[0], codec.models[name])
+    scale = 16 if name == "analysis" else 1
+    inputs = [first, (glyphs, 1)]
+    whole = tiled(run, inputs, scale, margin=192, tile=1024)
+    tiles = tiled(run, inputs, scale, margin=192, tile=128)
+    assert np.abs(whole - tiles).max() <= 1e-4 * np.abs(whole).max()

@@ -1,0 +1,126 @@
+"""A page set in our own fonts is found again: face, size, baseline, places and colours."""
+
+import numpy as np
+import pytest
+
+from picd.glyphs import FACES, render_glyphs, typeset, word_extent
+from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle, Word
+from picd.typography import fit_layout
+
+TEXT = ("The quick brown fox jumps", "over the lazy dog while", "many wizards make toxic")
+NAMES = {face.name: index for index, face in enumerate(FACES)}
+LEVEL = [round(i * 255 / 31) for i in range(32)]
+
+
+def page(face, size=60, ink=(0, 0, 0), ground=(255, 255, 255), noise=0.0, jitter=0.0):
+    """(picture, true layout, words with their DOM-like boxes) of three lines in one face."""
+    rng = np.random.default_rng(face)
+    lines, words = [], []
+    for row, text in enumerate(TEXT):
+        x, placed = 60, []
+        baseline = 4 * (40 + 36 * row)
+        for word in text.split():
+            advance, ink_width = word_extent(face, size, word)
+            placed.append(PlacedWord(word, x, ink_width))
+            box = np.array([x, baseline - size, ink_width, 1.3 * size]) / UNITS_PER_PIXEL
+            box += rng.uniform(-jitter, jitter, 4)
+            words.append(Word(word, tuple(box), 1.0, row))
+            x += advance + size // 4
+        lines.append(TextLine(TextStyle(face, size, ink, ground), baseline, tuple(placed)))
+    layout = TextLayout(480, 150, tuple(lines))
+    picture = typeset(np.full((150, 480, 3), ground, np.uint8), render_glyphs(layout))
+    noisy = picture + rng.normal(0, noise, picture.shape) if noise else picture
+    return np.clip(noisy, 0, 255).astype(np.uint8), layout, words
+
+
+@pytest.mark.parametrize("name", ["Open Sans", "Liberation Serif", "DejaVu Sans Mono",
+                                  "Liberation Sans Bold", "Carlito"])  # fmt: skip
+def test_the_face_and_places_are_found_again(name):
+    image, truth, words = page(NAMES[name])
+    layout = fit_layout(image, words)
+    assert [word.text for word in layout.words] == [word.text for word in truth.words]
+    assert {FACES[line.style.face].name for line in layout.lines} == {name}
+    for found, true in zip(layout.words, truth.words, strict=True):
+        assert found.x == pytest.approx(true.x, abs=3)
+        assert found.width == pytest.approx(true.width, abs=5)
+    for found, true in zip(layout.lines, truth.lines, strict=True):
+        assert found.baseline == true.baseline
+        assert found.style.size == pytest.approx(true.style.size, abs=3)
+
+
+def test_jittered_boxes_and_noise_do_not_matter():
+    image, truth, words = page(NAMES["Open Sans"], noise=6, jitter=2)
+    layout = fit_layout(image, words)
+    assert [word.text for word in layout.words] == [word.text for word in truth.words]
+    found = np.array([word.x for word in layout.words])
+    assert np.abs(found - [word.x for word in truth.words]).max() <= 4
+
+
+@pytest.mark.parametrize(
+    "ink,ground",
+    [
+        ((255, 255, 255), (33, 33, 41)),
+        ((0, 99, 214), (255, 255, 255)),
+        ((197, 41, 33), (239, 230, 206)),
+    ],
+)
+def test_colours_are_found_and_quantised(ink, ground):
+    image, _, words = page(NAMES["Liberation Sans Bold"], 72, ink, ground)
+    for line in fit_layout(image, words).lines:
+        assert set(line.style.ink + line.style.ground) <= set(LEVEL)
+        assert np.abs(np.subtract(line.style.ink, ink)).max() <= 40
+        assert np.abs(np.subtract(line.style.ground, ground)).max() <= 9
+
+
+def test_the_page_agrees_on_one_style():
+    image, _, words = page(NAMES["Roboto"])
+    assert len({line.style for line in fit_layout(image, words).lines}) == 1
+
+
+def test_a_change_of_colour_splits_the_line():
+    image, truth, words = page(NAMES["Open Sans"], 72)
+    cut = int(words[2].box[0]) - 3
+    red = image[:, cut:].copy()
+    red[..., 0] = 255
+    image[:, cut:] = red
+    first_row = [line for line in fit_layout(image, words).lines if line.baseline == 160]
+    assert [len(line.words) for line in first_row] == [2, 3]
+    assert first_row[1].style.ink[0] > 150 > first_row[0].style.ink[0]
+
+
+def test_columns_become_lines_of_their_own():
+    image, _, words = page(NAMES["Open Sans"])
+    row = [words[0], words[4]]
+    lines = fit_layout(image, row).lines
+    assert [[word.text for word in line.words] for line in lines] == [["The"], ["jumps"]]
+
+
+def test_what_does_not_look_like_its_text_is_left_to_the_picture():
+    image, _, words = page(NAMES["Open Sans"])
+    rng = np.random.default_rng(1)
+    image[20:50, 200:300] = rng.integers(0, 256, (30, 100, 3))
+    junk = Word("photograph", (200, 20, 100, 30), 1.0, 9)
+    unsure = Word("perhaps", words[0].box, 0.2, 10)
+    found = {word.text for word in fit_layout(image, [*words[5:], junk, unsure]).words}
+    assert "photograph" not in found and "perhaps" not in found and "lazy" in found
+
+
+def test_scripts_that_no_face_has_are_left_to_the_picture():
+    image, _, words = page(NAMES["Open Sans"])
+    assert not fit_layout(image, [Word("漢字", words[0].box, 1.0, 0)]).words
+
+
+@pytest.mark.parametrize("words", [
+    [], [Word("a", (0, 0, 0, 0))], [Word("edge", (-5, -5, 30, 20))],
+    [Word("out", (900, 900, 30, 20))], [Word(" ", (1, 1, 9, 9))], [Word("x" * 300, (0, 0, 480, 9))],
+])  # fmt: skip
+def test_odd_boxes_do_no_harm(words):
+    image, *_ = page(NAMES["Open Sans"])
+    layout = fit_layout(image, words)
+    assert (layout.width, layout.height) == (480, 150)
+    assert all(word.x >= 0 and word.width > 0 for word in layout.words)
+
+
+def test_fitting_is_deterministic():
+    image, _, words = page(NAMES["Open Sans"], noise=4, jitter=2)
+    assert fit_layout(image, words) == fit_layout(image, words)
