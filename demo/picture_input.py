@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 from functools import cache
 from pathlib import Path
 
@@ -34,7 +35,6 @@ PICK = """element.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button) trigger("click", {name: button.value});
 });"""
-REFUSED = """(about, picture) => about.includes('role="alert"') ? null : picture"""
 ORIENTATION = 0x0112  # the EXIF tag
 
 
@@ -105,23 +105,28 @@ class Chooser:
         self.examples = gr.HTML(_thumbnails(), js_on_load=PICK, padding=False)
         self.name = gr.Textbox(visible=False)
         """Name of the example that is chosen, empty for the visitor's own picture."""
+        self.refused = gr.Textbox(visible="hidden")
         self.described = self.picture.change(
-            self._describe, self.picture, [self.pixels, self.about], **QUICK
+            self._describe,
+            self.picture,
+            [self.pixels, self.about, self.refused],
+            **QUICK,
         )
-        # in the browser: an update from here would make the input anew, without its preprocess
-        self.described.then(None, [self.about, self.picture], self.picture, js=REFUSED, **QUICK)
+        # In the browser: an update from here would make the input anew, without its preprocess. And
+        # only then: the picture as its own output is another change, again and again.
+        self.refused.change(None, self.refused, self.picture, js="() => null", **QUICK)
         self.picture.clear(lambda: (0, ""), None, [self.pixels, self.about], **QUICK)
 
     def _describe(self, path: str | None) -> list:
         """What is known of a picture at once, or why it is refused; then it is taken away too,
         because a browser can be brought down by what is too large for us."""
         if path is None:
-            return [gr.skip()] * 2  # the reason why one was refused stays
+            return [gr.skip()] * 3  # the reason why one was refused stays
         try:
             pixels, said = described(path)
         except ImageError as error:
-            return [0, figures.alert(str(error))]
-        return [pixels, figures.note(said)]
+            return [0, figures.alert(str(error)), str(time.monotonic_ns())]
+        return [pixels, figures.note(said), gr.skip()]
 
 
 def same_picture(choosers: list[Chooser]) -> None:

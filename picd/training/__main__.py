@@ -22,6 +22,10 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--pages", type=Path, nargs="*", default=[])
     prepare.add_argument("--ocr", default="none", help="engine that reads the real screens")
     prepare.add_argument("--limit", type=int, default=None)
+    unpack = verbs.add_parser("unpack", help="write shipped models as runs to go on from")
+    unpack.add_argument("--profile", choices=("compact",), default="compact")
+    unpack.add_argument("--models", type=Path, default=None, help="default: the embedded ones")
+    unpack.add_argument("-o", "--out", type=Path, default=Path("runs"))
     evaluate = verbs.add_parser("evaluate", help="measure the shipped models outside training")
     evaluate.add_argument(
         "--pages", type=Path, default=None, help="generated with a held-back seed"
@@ -129,6 +133,12 @@ def main() -> int:
                 ocr=arguments.ocr,
                 limit=arguments.limit,
             )
+            return 0
+        if arguments.verb == "unpack":
+            from picd.training.unpack import unpack
+
+            runs = unpack(PROFILES[arguments.profile], arguments.models, arguments.out)
+            print(*runs, sep="\n")
             return 0
         if arguments.verb == "evaluate":
             from picd.training.evaluate import Settings, evaluate, held_back
