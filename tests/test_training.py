@@ -14,7 +14,7 @@ from PIL import Image
 
 from export.__main__ import export
 from picd import Codec
-from picd.errors import ModelError
+from picd.errors import ModelError, PicdError
 from picd.glyphs import GlyphImage, typeset
 from picd.image_codec import _Counter
 from picd.layout import Word
@@ -30,6 +30,7 @@ from picd.training.ablate import VARIANTS, Ablation, ControlRenderer, forgetful
 from picd.training.checkpoints import averaged, load_averaged
 from picd.training.data import CHANNELS, Batch, Crops
 from picd.training.prepare import imperfect, with_glyphs
+from picd.training.unpack import unpack
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,19 @@ def test_trained_networks_export_and_code(models: Path, page: np.ndarray) -> Non
     assert decoded.image.shape == page.shape
     with pytest.raises(Exception, match="was made with model"):
         Codec.load().decode(codec.encode(page, quality=50, ocr="none").data)
+
+
+def test_shipped_models_can_be_trained_on(models: Path, tmp_path: Path) -> None:
+    codec, renderer = unpack(SMOKE, models, tmp_path / "runs")
+    export(SMOKE, codec, renderer, tmp_path / "again")
+    for graph in models.glob("*.onnx"):
+        assert (tmp_path / "again" / graph.name).read_bytes() == graph.read_bytes(), graph.name
+    with np.load(models / "tables.npz") as before, np.load(tmp_path / "again/tables.npz") as after:
+        assert all(np.array_equal(before[n], after[n]) for n in before if n != "hyper_counts")
+        p, q = (tables["hyper_counts"] / 2**24 for tables in (before, after))
+        assert (p * np.log2(p / q)).sum(1).mean() < 0.01  # bits a symbol
+    with pytest.raises(PicdError, match="has a run already"):
+        unpack(SMOKE, models, tmp_path / "runs")
 
 
 def test_latents_are_bit_identical_in_torch_and_onnxruntime(runs: Path, models: Path) -> None:
