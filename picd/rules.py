@@ -9,7 +9,7 @@ skeleton, which is nothing over most of the page.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
@@ -43,15 +43,12 @@ RADII = (0, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
 """Radii of corners, in pixels: part of the bitstream."""
 ROUND_PRICE = 60
 """Levels times pixels that rounder corners have to mend."""
-PRICE = 900
-"""Levels times pixels that a rule has to mend to be worth its bytes."""
-
 Picture = NDArray[np.uint8]
 
 
 def fit_rules(
     picture: Picture,
-    price: float = PRICE,
+    price: float,
     limit: int = 160,
     words: NDArray[np.bool_] | None = None,
 ) -> tuple[Rule, ...]:
@@ -74,49 +71,75 @@ def fit_rules(
     found = {area for area in found if _on_flat_ground(flat, *area[:4])}
     areas = sorted(found, key=lambda c: (-(c[2] - c[0]) * (c[3] - c[1]), c))
     own = _areas_of_their_own(areas, errors)
-    best: tuple[int, tuple[Rule, ...]] | None = None
-    for ground in sorted({0, _commonest_at_the_border(errors)}):
-        error, rules = _painted_from(
-            ground, picture, price, limit, colours, errors, areas, own, words
-        )
-        if best is None or error < best[0]:
-            best = error, rules
-    return best[1]
+    search = _Search(picture, colours, errors, areas, own, words, price, limit)
+    grounds = sorted({0, _commonest_at_the_border(errors)})
+    return min(map(search.painted_from, grounds), key=lambda found: found[0])[1]
 
 
-def _painted_from(
-    ground: int,
-    picture: Picture,
-    price: float,
-    limit: int,
-    colours: list[tuple[int, int, int]],
-    errors: list[NDArray[np.uint8]],
-    areas: list,
-    own: NDArray[np.int32],
-    words: NDArray[np.bool_] | None,
-) -> tuple[int, tuple[Rule, ...]]:
-    """Rules over a ground, and the error that they leave."""
-    height, width = picture.shape[:2]
-    rules = [Rule(0, 0, width, height, colours[ground])]
-    gains = [float("inf")]
-    skeleton = np.full_like(picture, colours[ground])
-    error = errors[ground].copy()
-    for x0, y0, x1, y1, _, i in areas:
-        place = np.s_[y0:y1, x0:x1]
-        change = error[place].astype(np.int16) - errors[i][place]
-        spoilt = -int(change[(change < 0) & (own[place] >= (x1 - x0) * (y1 - y0))].sum())
-        mended = int(change[change > 0].sum())
-        if mended - spoilt <= price or spoilt > MAX_SPOILT * mended:
-            continue
-        rule = _rounded(Rule(x0, y0, x1, y1, colours[i]), picture, skeleton)
-        _paint(skeleton, rule)
-        error[place] = _error(picture[place], skeleton[place])
-        if words is not None:
-            error[place][words[place]] = 0
-        rules.append(rule)
-        gains.append(mended - spoilt)
-    left = int(error.sum(dtype=np.int64))
-    return left, _worth(rules, gains, picture, errors, colours, price, limit)
+@dataclass(frozen=True)
+class _Search:
+    """What rules may be made of: ``areas`` (x0, y0, x1, y1, filled, colour) by size, the
+    ``errors`` (H, W) of painting everything in each colour, and ``own`` of
+    :func:`_areas_of_their_own`."""
+
+    picture: Picture
+    colours: list[tuple[int, int, int]]
+    errors: list[NDArray[np.uint8]]
+    areas: list[tuple[int, ...]]
+    own: NDArray[np.int32]
+    words: NDArray[np.bool_] | None
+    price: float
+    limit: int
+
+    def painted_from(self, ground: int) -> tuple[int, tuple[Rule, ...]]:
+        """Rules over a ground, and the error that they leave."""
+        height, width = self.picture.shape[:2]
+        rules = [Rule(0, 0, width, height, self.colours[ground])]
+        gains = [float("inf")]
+        skeleton = np.full_like(self.picture, self.colours[ground])
+        error = self.errors[ground].copy()
+        for x0, y0, x1, y1, _, i in self.areas:
+            place = np.s_[y0:y1, x0:x1]
+            change = error[place].astype(np.int16) - self.errors[i][place]
+            covered = (change < 0) & (self.own[place] >= (x1 - x0) * (y1 - y0))
+            spoilt, mended = -int(change[covered].sum()), int(change[change > 0].sum())
+            if mended - spoilt <= self.price or spoilt > MAX_SPOILT * mended:
+                continue
+            rule = _rounded(Rule(x0, y0, x1, y1, self.colours[i]), self.picture, skeleton)
+            _paint(skeleton, rule)
+            error[place] = _error(self.picture[place], skeleton[place])
+            if self.words is not None:
+                error[place][self.words[place]] = 0
+            rules.append(rule)
+            gains.append(mended - spoilt)
+        return int(error.sum(dtype=np.int64)), self._worth(rules, gains)
+
+    def _worth(self, rules: list[Rule], gains: list[float]) -> tuple[Rule, ...]:
+        """Without those that later rules have covered (what is left of each must still pay), and at
+        most ``limit`` of them."""
+        shape = self.picture.shape
+        whole = max(i for i, r in enumerate(rules) if (r.x1 - r.x0, r.y1 - r.y0) == shape[1::-1])
+        rules, gains = rules[whole:], gains[:1] + gains[whole + 1 :]
+        index = {colour: i for i, colour in enumerate(self.colours)}
+        top = np.zeros(shape[:2], np.int32)
+        for number, rule in enumerate(rules):
+            top[rule.y0 : rule.y1, rule.x0 : rule.x1] = number
+        kept, worth = [rules[0]], [gains[0]]
+        for number, rule in enumerate(rules[1:], 1):
+            area = np.s_[rule.y0 : rule.y1, rule.x0 : rule.x1]
+            seen = top[area] == number
+            below = next(
+                r for r in reversed(kept)
+                if r.x0 <= rule.x0 and r.y0 <= rule.y0 and r.x1 >= rule.x1 and r.y1 >= rule.y1
+            )  # fmt: skip
+            before, after = (self.errors[index[r.colour]][area][seen] for r in (below, rule))
+            gain = int(before.sum(dtype=np.int64)) - int(after.sum(dtype=np.int64))
+            if gain > self.price:
+                kept.append(rule)
+                worth.append(gain)
+        least = sorted(worth, reverse=True)[: self.limit][-1]
+        pairs = zip(kept, worth, strict=True)
+        return tuple(rule for rule, gain in pairs if gain >= least)[: self.limit]
 
 
 def paint_rules(layout: TextLayout) -> Picture:
@@ -284,39 +307,3 @@ def _components(mask: NDArray[np.uint8]) -> list[list[int]]:
     """[x, y, width, height, area] of the 4-connected components of a mask."""
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
     return stats[1:].tolist()
-
-
-def _worth(
-    rules: list[Rule],
-    gains: list[float],
-    picture: Picture,
-    errors: list[NDArray[np.uint8]],
-    colours: list[tuple[int, int, int]],
-    price: float,
-    limit: int,
-) -> tuple[Rule, ...]:
-    """Without those that later rules have covered (what is left of each must still pay), and at
-    most ``limit`` of them."""
-    whole = max(
-        i for i, r in enumerate(rules) if (r.x1 - r.x0, r.y1 - r.y0) == picture.shape[1::-1]
-    )
-    rules, gains = rules[whole:], gains[:1] + gains[whole + 1 :]
-    index = {colour: i for i, colour in enumerate(colours)}
-    top = np.zeros(picture.shape[:2], np.int32)
-    for number, rule in enumerate(rules):
-        top[rule.y0 : rule.y1, rule.x0 : rule.x1] = number
-    kept, worth = [rules[0]], [gains[0]]
-    for number, rule in enumerate(rules[1:], 1):
-        area = np.s_[rule.y0 : rule.y1, rule.x0 : rule.x1]
-        seen = top[area] == number
-        below = next(
-            r for r in reversed(kept)
-            if r.x0 <= rule.x0 and r.y0 <= rule.y0 and r.x1 >= rule.x1 and r.y1 >= rule.y1
-        )  # fmt: skip
-        before, after = (errors[index[r.colour]][area][seen] for r in (below, rule))
-        gain = int(before.sum(dtype=np.int64)) - int(after.sum(dtype=np.int64))
-        if gain > price:
-            kept.append(rule)
-            worth.append(gain)
-    least = sorted(worth, reverse=True)[:limit][-1]
-    return tuple(rule for rule, gain in zip(kept, worth, strict=True) if gain >= least)[:limit]

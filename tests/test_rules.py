@@ -72,7 +72,7 @@ def test_a_dearer_rule_is_rarer_and_a_photograph_has_none():
     assert counts == sorted(counts, reverse=True) and counts[0] > counts[-1]
     assert len(fit_rules(picture, 300, limit=3)) == 3
     noise = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    assert fit_rules(noise) == ()
+    assert fit_rules(noise, 300) == ()
     assert (paint_rules(TextLayout(30, 20)) == GREY).all()
 
 
