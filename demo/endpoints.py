@@ -13,9 +13,14 @@ import numpy as np
 from gradio.processing_utils import save_bytes_to_cache
 
 from demo.compare_tab import Entry, compared
-from demo.model import SLOT, codec, default_steps, errors_for_clients
+from demo.line import LINE
+from demo.model import codec, default_steps, errors_for_clients
 from demo.picture_input import picture_input, read_picture, stem
 from picd.codec import layout_words
+
+SLOT = {"concurrency_id": "clients", "concurrency_limit": LINE.at_once}
+"""So many clients stand in line among the visitors; the rest waits in Gradio's queue, which tells
+each its rank."""
 
 
 def build() -> None:
@@ -44,7 +49,7 @@ def build() -> None:
             Returns:
                 The file, and a description: bytes, bpp, size, quality, sections, text, seconds.
             """
-            with errors_for_clients():
+            with LINE.turn(), errors_for_clients():
                 encoded = codec().encode(read_picture(path), bpp=bpp, content=content, ocr=ocr)
             name = f"{stem(path)}.picd"
             file = save_bytes_to_cache(encoded.data, name, picd_file.GRADIO_CACHE)
@@ -80,7 +85,7 @@ def _decode(path: str, steps: float) -> tuple[np.ndarray, dict]:
     Returns:
         The picture as a PNG, and a description: size, steps, seconds, text.
     """
-    with errors_for_clients():
+    with LINE.turn(), errors_for_clients():
         decoded = codec().decode(Path(path).read_bytes(), steps=int(steps))
     height, width = decoded.image.shape[:2]
     return decoded.image, {
@@ -102,6 +107,6 @@ def _compare(path: str, bpp: float) -> list[tuple[np.ndarray, str]]:
     Returns:
         Pictures with captions: codec and bytes; one that needs more bytes says so.
     """
-    with errors_for_clients():
+    with LINE.turn(), errors_for_clients():
         events = compared(read_picture(path), bpp)
         return [(each.image, each.caption) for each in events if isinstance(each, Entry)]

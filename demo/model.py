@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,10 +15,6 @@ import numpy as np
 from picd import Codec, ModelError, PicdError
 from picd.rendering import Renderer
 from picd.runtime import Models
-
-SLOT = {"concurrency_id": "codec", "concurrency_limit": max(1, (os.cpu_count() or 1) // 4)}
-"""Of everything that runs the codec, so many at once; the rest queues. A network uses all cores it
-finds, and four are about what one picture keeps busy."""
 
 
 @cache

@@ -30,12 +30,12 @@ class Abandoned(BaseException):
 
 
 def streamed(
-    work: Callable[[Emit], Result], *, patience: float = 1.0
+    work: Callable[[Emit], Result], *, patience: float = 0.5
 ) -> Iterator[object | Tick | Finished[Result]]:
     """Run ``work(emit)`` in a thread; yield what it emits, then its result as :class:`Finished`.
 
-    A :class:`Tick` is yielded after every ``patience`` seconds of silence, which also is how soon a
-    cancelled event gets here. When the caller stops iterating (Stop pressed, or the visitor gone),
+    A :class:`Tick` is yielded after every ``patience`` seconds of silence, which also is how soon
+    Stop is heeded. When the caller stops iterating (Stop pressed, or the visitor gone),
     :class:`Abandoned` is raised in the thread, between two calls into native code, so that the work
     does not keep the processor from the next visitor.
     """

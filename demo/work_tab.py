@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 
 import gradio as gr
 
 from demo import figures
 from demo.frames import Frames
-from demo.model import SLOT
+from demo.line import LINE
 from demo.progress import Progress
 from picd import PicdError
 
@@ -20,6 +21,10 @@ while to put there, and an update that comes meanwhile undoes it."""
 PRIVATE = {"api_visibility": "private"}
 QUICK = {"show_progress": "hidden", "queue": False, **PRIVATE}
 """For what costs nothing: it passes the queue by."""
+
+MOST_VISITORS = {"concurrency_id": "visitors", "concurrency_limit": 24}
+"""Of those who work or stand in line; each has one of the server's forty threads."""
+WAITING = "Waiting for a turn"
 
 Update = dict[gr.components.Component, object]
 
@@ -48,19 +53,17 @@ class WorkTab:
         empty, and its inputs. While one waits or runs, none can be pressed but Stop."""
         self.starts = list(starts)
         outputs = [*self.starts, self.stop, self.status, *outputs]
-        running = [
+        self._stops: dict[str | None, Event] = {}  # by visitor
+        for button, (run, inputs) in starts.items():
             button.click(self._waiting, source, outputs, **QUICK).then(
                 self._guarded(run),
                 [source, *inputs],
                 outputs,
-                show_progress="minimal",
-                show_progress_on=self.status,
-                **SLOT,
+                show_progress="hidden",  # the status has it
+                **MOST_VISITORS,
                 **PRIVATE,
             )
-            for button, (run, inputs) in starts.items()
-        ]
-        self.stop.click(self._stopped, None, outputs, cancels=running, **QUICK)
+        self.stop.click(self._stop, None, None, **QUICK)
 
     def idle(self) -> Update:
         return {
@@ -68,35 +71,58 @@ class WorkTab:
             self.stop: gr.Button(visible=HIDDEN),
         }
 
-    def _stopped(self) -> Update:
-        return self.idle() | {self.status: figures.note("Stopped.")}
+    def _stop(self, request: gr.Request) -> None:
+        """The work itself says that it has stopped: it alone knows what it sent last."""
+        if stop := self._stops.get(request.session_hash):
+            stop.set()
 
-    def _waiting(self, source: str | None) -> Update:
+    def _waiting(self, source: str | None, request: gr.Request) -> Update:
         if source is None:
             return self.idle() | {self.status: figures.alert(self.missing)}
+        self._stops[request.session_hash] = Event()
         return {
             **{button: gr.Button(interactive=False) for button in self.starts},
             self.stop: gr.Button(visible=True),
-            self.status: Progress([("", 1)]).start("Waiting for a turn"),
+            self.status: Progress([("", 1)]).start(WAITING),
         }
+
+    def _in_turn(self, updates: Iterator[Update], stop: Event) -> Iterator[Update]:
+        """``updates`` when the visitor's turn has come, until ``stop`` is set."""
+        waiting = Progress([("", 1)])
+        with LINE.place() as place:
+            while (before := place.wait(0.5)) and not stop.is_set():
+                visitors = "1 visitor" if before == 1 else f"{before} visitors"
+                yield {self.status: waiting.start(WAITING, detail=f", {visitors} before you")}
+            while not stop.is_set():
+                try:
+                    update = next(updates)
+                except StopIteration:
+                    return
+                if not stop.is_set():
+                    yield update
+            updates.close()
+        yield self.idle() | {self.status: figures.note("Stopped.")}
 
     def _guarded(self, run: Callable[..., Iterator[Update]]) -> Callable[..., Iterator[Update]]:
         """``run``, given :class:`Frames` to write to, and whose errors stay on the page. Its last
         update is to contain :meth:`idle` and all that is to stay: of two updates that reach a
         slow page together, the second may be shown alone."""
 
-        def guarded(source: str | None, *inputs) -> Iterator[Update]:
+        def guarded(request: gr.Request, source: str | None, *inputs) -> Iterator[Update]:
             if source is None:
                 yield {self.status: gr.skip()}
                 return
+            stop = self._stops.setdefault(request.session_hash, Event())
             try:
                 with TemporaryDirectory() as folder:
-                    yield from run(Frames(Path(folder)), source, *inputs)
+                    yield from self._in_turn(run(Frames(Path(folder)), source, *inputs), stop)
             except PicdError as error:
                 yield self.idle() | {self.status: figures.alert(str(error))}
             except Exception:
                 said = "Something broke here that should not. Please try again."
                 yield self.idle() | {self.status: figures.alert(said)}
                 raise
+            finally:
+                self._stops.pop(request.session_hash, None)
 
         return guarded

@@ -23,6 +23,7 @@ from PIL import Image
 
 from demo import figures
 from demo.judge import TEXT, Judge, measures
+from demo.line import LINE, Line
 from demo.link import Settings, read_link, usual
 from demo.model import default_steps
 from demo.picture_input import EXAMPLES, described, example_path
@@ -293,21 +294,56 @@ def test_how_it_works(tab, picture: Path) -> None:
 # behaviour under use ----------------------------------------------------------------------
 
 
-@pytest.mark.flaky(reruns=2)  # the work may be done before a busy machine has shown the button
-def test_stop_ends_the_work(desktop, app: tuple[str, int]) -> None:
-    if not Path("/proc/self/stat").exists():
-        pytest.skip("the processor time of another process is read from /proc")
-    desktop.locator(".picd-examples button").first.click()
-    desktop.wait_for_selector("text=1280 × 720 pixels")
+def test_stop_ends_the_work(desktop, app: tuple[str, int], four_pages: Path) -> None:
+    upload(desktop, "#compress-picture", four_pages)
+    desktop.wait_for_selector("text=2560 × 1440 pixels")
+    desktop.wait_for_selector(".picd-state.ready")
     desktop.click("#compress")
-    desktop.wait_for_selector("text=Reading the text")
+    desktop.wait_for_selector("#compress-status >> text=Reading the text")
     desktop.click("#compress-stop")
     desktop.wait_for_selector("#compress-status >> text=Stopped")
-    deadline = time.monotonic() + 60
-    while (used := processor_seconds(app[1], over=2.0)) > 0.3:
-        assert time.monotonic() < deadline, f"still at work: {used} s of processor in 2 s"
-    assert desktop.inner_text("#compress-status").strip() == "Stopped."
+    wait_until_at_rest(app[1])
+    said = desktop.inner_text("#compress-status").strip()
+    assert said == "Stopped."
     assert desktop.is_enabled("#compress") and not desktop.is_visible("#compress-stop")
+
+
+def test_a_chosen_example_leaves_the_server_at_rest(desktop, app: tuple[str, int]) -> None:
+    """An event that leads to itself would keep every visitor's page and the server busy."""
+    asked: list[str] = []
+    desktop.on("request", lambda request: asked.append(request.url))
+    desktop.wait_for_selector(".picd-state.ready")
+    for number, name in enumerate(["web", "terminal"]):
+        desktop.locator(".picd-examples button:visible").nth(number).click()
+        desktop.wait_for_selector(f"#compress-picture img[src$='{name}.png']")
+        desktop.wait_for_selector("#compress-picture-about >> text=1280 × 720 pixels")
+        wait_until_at_rest(app[1])
+        desktop.wait_for_timeout(100)  # requests are heard of while waiting for the page alone
+        asked.clear()
+        assert processor_seconds(app[1], over=2.0) <= IDLE
+        desktop.wait_for_timeout(1000)
+        assert asked == []
+
+
+@pytest.fixture(scope="module")
+def four_pages(tmp_path_factory) -> Path:
+    """A picture of four examples: more work than is done before a button can be pressed."""
+    path = tmp_path_factory.mktemp("pictures") / "four.png"
+    pages = [np.array(Image.open(example_path(name)).convert("RGB")) for name in list(EXAMPLES)[:4]]
+    Image.fromarray(np.vstack([np.hstack(pages[:2]), np.hstack(pages[2:])])).save(path)
+    return path
+
+
+IDLE = 0.3
+"""Seconds of processor in two that a server may take when nobody wants anything of it."""
+
+
+def wait_until_at_rest(pid: int) -> None:
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("the processor time of another process is read from /proc")
+    deadline = time.monotonic() + 60
+    while (used := processor_seconds(pid, over=2.0)) > IDLE:
+        assert time.monotonic() < deadline, f"still at work: {used} s of processor in 2 s"
 
 
 def processor_seconds(pid: int, over: float) -> float:
@@ -320,9 +356,6 @@ def processor_seconds(pid: int, over: float) -> float:
     return used() - before
 
 
-@pytest.mark.skipif(
-    not os.environ.get("PICD_CROWD"), reason="not yet seen green on two cores: set PICD_CROWD=1"
-)
 def test_three_visitors_at_once(browser, address: str, picture: Path, encoded: Encoded) -> None:
     query = f"/?bpp={BPP}"
     with (
@@ -336,8 +369,11 @@ def test_three_visitors_at_once(browser, address: str, picture: Path, encoded: E
             each.wait_for_selector("#bpp >> text=At most 798 B")
         for each in visitors:
             each.click("#compress")
-        if (os.cpu_count() or 1) < 8:
-            third.wait_for_selector("#compress-status >> text=/queue: \\d/")
+        if LINE.at_once == 1:
+            third.wait_for_selector("#compress-status >> text=2 visitors before you")
+            third.click("#compress-stop")
+            third.wait_for_selector("#compress-status >> text=Stopped")
+            third.click("#compress")
         for each in visitors:
             each.wait_for_selector("#picd")
             assert downloaded(each, "#picd") == ("page.picd", encoded.data)
@@ -464,6 +500,25 @@ def test_named_endpoints(address: str, picture: Path) -> None:
 
 
 # parts ------------------------------------------------------------------------------------
+
+
+def test_line_is_first_come_first_served() -> None:
+    line = Line(2)
+    with line.place() as first, line.place() as second, line.place() as third:
+        with line.place() as fourth:
+            assert [place.wait(0) for place in (first, second, third, fourth)] == [0, 0, 1, 2]
+    served: list[int] = []
+
+    def serve(number: int) -> None:
+        with line.turn():
+            served.append(number)
+
+    with line.turn(), line.place() as leaving, line.place():
+        waiting = threading.Thread(target=serve, args=(1,), daemon=True)
+        waiting.start()
+        assert leaving.wait(0) == 0 and served == []
+    waiting.join(SECONDS)
+    assert served == [1], "who waits is told when the others leave"
 
 
 def test_streamed_gives_items_then_the_result() -> None:
