@@ -29,7 +29,7 @@ from picd.limits import allowed, check_typesetting, text_limit
 from picd.ocr import Engine, load_engine
 from picd.prompt import prompt_text
 from picd.rendering import OnStep, Renderer
-from picd.rules import fit_rules
+from picd.rules import PRICE, fit_rules
 from picd.runtime import Models
 from picd.text_coder import decode_text, encode_text
 from picd.typography import fit_layout
@@ -46,8 +46,6 @@ cost grows with them: measured on screens, and only a start."""
 LOWEST_TRIAL = -8
 """Half steps below 2 are quality 1 with growing thrift: the cheapest file that is tried."""
 HEADER_BYTES = 24
-RULE_PRICE = 3000
-"""Levels times pixels that a rule has to mend in a file of 4.6 KB, the default for 1280x720."""
 Picture = NDArray[np.uint8]
 OnStage = Callable[[str, object], None]
 
@@ -401,7 +399,7 @@ def _coded_text(layout: TextLayout, room: int | None) -> tuple[TextLayout, bytes
 
 def _fit_rules(picture: Picture, layout: TextLayout, budget: int | None) -> tuple[Rule, ...]:
     """The rules of a page. The fewer bytes there are, the more a rule has to mend."""
-    price = RULE_PRICE if budget is None else min(max(RULE_PRICE * 4600 / budget, 800), 20000)
+    price = PRICE if budget is None else min(max(PRICE * 4600 / budget, 800), 20000)
     words = np.zeros(picture.shape[:2], bool)
     for line in layout.lines:
         for x0, y0, x1, y1 in word_boxes(line, *words.shape):

@@ -29,6 +29,8 @@ NEAR = 0.04
 """An error that the eye begins to mind, of a range of 1."""
 LIKENESS = 0.1
 """Weight of structural similarity."""
+TINY = 1e-6
+"""Crops of nothing but flat ground are typeset without any loss."""
 SMOOTH = 0.02
 """Differences between neighbours below this, of a range of 1, hardly count."""
 
@@ -164,6 +166,6 @@ def train(
         loss = picture_loss(estimate, x0)
         with torch.no_grad():
             before = float(picture_loss(page, x0))
-        run.update(loss, typeset=before, gain=1 - float(loss.detach()) / before)
+        run.update(loss, typeset=before, gain=1 - float(loss.detach()) / max(before, TINY))
     run.log()
     run.save()
