@@ -35,8 +35,9 @@ MIN_FILL, FILLED = 0.25, 0.7
 something on it."""
 SIDE_FILL = 0.3
 """Share of each of its sides that an area has to reach: the rest is a tip, and cut off."""
-RING, FLAT_RING = 8, 0.12
-"""Share of the pixels within so many of an area that have to be flat too."""
+RING, FLAT_RING, LEAST_FLAT = 8, 0.12, 0.3
+"""Share of the pixels within so many of an area that have to equal their neighbours, and share of
+those of the area itself or of both together."""
 MAX_SPOILT = 0.1
 """A rule may spoil so much of what it mends: more, and the area is no rectangle."""
 RADII = (0, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
@@ -72,7 +73,7 @@ def fit_rules(
             error[words] = 0
     flat = _flatness(picture)
     found = {(*area, i) for i, colour in enumerate(colours) for area in _areas(picture, colour)}
-    found = {area for area in found if _on_flat_ground(flat, *area[:4])}
+    found = {area for area in found if _is_flat(flat, *area[:4])}
     areas = sorted(found, key=lambda c: (-(c[2] - c[0]) * (c[3] - c[1]), c))
     own = _areas_of_their_own(areas, errors)
     search = _Search(picture, colours, errors, areas, own, words, price, limit)
@@ -223,21 +224,25 @@ def _colours(picture: Picture) -> list[tuple[int, int, int]]:
 
 
 def _flatness(picture: Picture) -> NDArray[np.float64]:
-    """Integral image (H + 1, W + 1) of the pixels that are like those right of and below them."""
+    """Integral image (H + 1, W + 1) of the pixels that equal those right of and below them: in a
+    sky or a gradient most are near their neighbours, but few equal to them."""
     like = np.zeros(picture.shape[:2], np.uint8)
     steps = [cv2.absdiff(picture[1:, :-1], other) for other in (picture[:-1, :-1], picture[1:, 1:])]
-    like[1:, :-1] = (np.maximum(*steps) <= 1).all(-1)
+    like[1:, :-1] = (np.maximum(*steps) == 0).all(-1)
     return cv2.integral(like, sdepth=cv2.CV_64F)
 
 
-def _on_flat_ground(flat: NDArray[np.float64], x0: int, y0: int, x1: int, y1: int) -> bool:
-    """Whether what surrounds a rectangle is flat as well: in a photograph it is not."""
+def _is_flat(flat: NDArray[np.float64], x0: int, y0: int, x1: int, y1: int) -> bool:
+    """Whether a rectangle and the place it is in are flat: in a photograph they are not."""
     height, width = flat.shape[0] - 1, flat.shape[1] - 1
     a, b = max(x0 - RING, 0), max(y0 - RING, 0)
     c, d = min(x1 + RING, width), min(y1 + RING, height)
-    pixels = (c - a) * (d - b) - (x1 - x0) * (y1 - y0)
-    around = _sum(flat, a, b, c, d) - _sum(flat, x0, y0, x1, y1)
-    return around >= FLAT_RING * pixels
+    inside, both = _sum(flat, x0, y0, x1, y1), _sum(flat, a, b, c, d)
+    area, whole = (x1 - x0) * (y1 - y0), (c - a) * (d - b)
+    if both - inside < FLAT_RING * (whole - area):
+        return False
+    thin = min(x1 - x0, y1 - y0) <= RING
+    return both >= LEAST_FLAT * whole or (not thin and inside >= LEAST_FLAT * area)
 
 
 def _sum(integral: NDArray[np.float64], x0: int, y0: int, x1: int, y1: int) -> float:
