@@ -461,6 +461,7 @@ UNNAMED = """() => [...document.querySelectorAll("main :is(button, input, textar
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_follows_the_colour_scheme(browser, address: str, scheme: str) -> None:
     with visitor(browser, address, color_scheme=scheme) as tab:
+        tab.wait_for_selector(".picd-head h1")
         colours = tab.evaluate(
             "['backgroundColor', 'color'].map(name => getComputedStyle(document.querySelector("
             "name == 'color' ? '.picd-head h1' : 'body'))[name])"
