@@ -61,6 +61,11 @@ def _(layer: nn.PixelUnshuffle, x: Tensor) -> tuple[Tensor, Pull]:
 
 
 @backward.register
+def _(layer: nn.ZeroPad2d, x: Tensor) -> tuple[Tensor, Pull]:
+    return layer(x), lambda g: F.pad(g, [-side for side in layer.padding])
+
+
+@backward.register
 def _(layer: nn.Sequential, x: Tensor) -> tuple[Tensor, Pull]:
     pulls = []
     for part in layer:
@@ -155,7 +160,7 @@ def guidance_graphs(recogniser: Recogniser, analysis: Analysis) -> list[Graph]:
     picture = torch.rand(1, 3, side, side, generator=random) - 0.5
     glyphs = torch.rand(1, GLYPH_CHANNELS, side, side, generator=random)
     grid = [side // CELL] * 2
-    channels = analysis.linear.out_channels
+    channels = analysis.linear[-1].out_channels
     text = {
         "picture": picture,
         "target": torch.randn(1, CLASSES, *grid, generator=random),

@@ -49,9 +49,12 @@ PROBE_FACES = (3, 12)
 """A proportional and a fixed-width face: one of them is near enough to find size and baseline."""
 FACE_COST = 0.4
 """What a further face on the page must gain, in correlation summed over runs."""
-MAX_BOLD_DOUBT = 0.06
-"""Correlation by which bold faces may be better for half of the letters of a page and that half
-still is regular: renderers darken text more or less, and bold is what is darker than the rest."""
+BOLD_INK, BOLD_COST = 0.5, 0.085
+"""Bold is what has more ink than the page's regular text: correlation that a unit of the logarithm
+of ink is worth, and what bold must gain. A logistic regression on 60 generated pages, by which 7 %
+of regular and 8 % of bold runs were taken for the other."""
+USUAL_INK = 0.3
+"""Quantile of the page's letters, by ink, that is regular text."""
 BOLD = np.array([face.bold for face in FACES])
 LONE_CORRELATION, STRANGE_CORRELATION = 0.6, 0.7
 """What a single character on its line needs, and what symbols and letters need that are of no
@@ -89,6 +92,7 @@ class _Run:
     weight: float = 1.0  # ink per letter, over that of the reference face
     stretch: float = 1.0  # width of the words, over that of the reference face
     scores: Floats = field(default_factory=lambda: np.zeros(len(FACES), np.float32))
+    inked: float = 0.0  # logarithm of its ink over that of the regular face it resembles most
     face: int = 0
     size: int = 0
 
@@ -497,7 +501,8 @@ def _sample(run: _Run, count: int) -> list[PlacedWord]:
 
 
 def _score_faces(run: _Run) -> None:
-    """Correlation of a few words with each face, less a penalty on stretched letters."""
+    """Correlation of a few words with each face, less a penalty on stretched letters; and how much
+    ink they have."""
     words = _sample(run, 3)
     for face in range(len(FACES)):
         size = _face_size(run, face)
@@ -505,6 +510,12 @@ def _score_faces(run: _Run) -> None:
         run.scores[face] = _mean_correlation(run, words, face, size, run.baseline)
         # Hinting rounds the height of letters by up to half a pixel, so a little is no evidence.
         run.scores[face] -= 0.5 * max(abs(stretch) - 0.06, 0)
+    regular = int(np.where(BOLD, -np.inf, run.scores).argmax())
+    size = _face_size(run, regular)
+    scale = style_scale(regular, size, words)
+    both = [_drawn_and_found(run, word, regular, size, scale) for word in words]
+    drawn, found = (max(float(sum(part.sum() for part in parts)), 1.0) for parts in zip(*both, strict=True))
+    run.inked = float(np.log(found / drawn))
 
 
 def _mean_correlation(
@@ -566,8 +577,8 @@ def _choose_faces(looks: Sequence[Sequence[_Run]]) -> None:
         [sum(run.scores * run.letters**0.5 for run in look[:WITNESSES]) for look in looks]
     )
     power = np.array([sum(run.letters**0.5 for run in look[:WITNESSES]) for look in looks])
-    letters = [sum(run.letters for run in look) for look in looks]
-    pooled[:, BOLD] -= power[:, None] * _bold_doubt(pooled / power[:, None], letters)
+    more = _more_ink([look[:WITNESSES] for look in looks])
+    pooled[:, BOLD] += (power * (BOLD_INK * more - BOLD_COST))[:, None]
     palette = [int(pooled.sum(axis=0).argmax())]
     while len(palette) < 8:
         current = pooled[:, palette].max(axis=1)
@@ -582,14 +593,17 @@ def _choose_faces(looks: Sequence[Sequence[_Run]]) -> None:
             run.face = common
 
 
-def _bold_doubt(scores: Floats, letters: Sequence[int]) -> float:
-    """By how much the bold faces' (looks, faces) scores exceed the regular ones' for half of the
-    letters, up to MAX_BOLD_DOUBT."""
-    lead = scores[:, BOLD].max(axis=1) - scores[:, ~BOLD].max(axis=1)
-    order = np.argsort(lead)
-    covered = np.cumsum(np.asarray(letters)[order])
-    median = lead[order[int(np.searchsorted(covered, covered[-1] / 2))]]
-    return float(np.clip(median + 0.005, 0.005, MAX_BOLD_DOUBT))
+def _more_ink(looks: Sequence[Sequence[_Run]]) -> Floats:
+    """How much more ink each look has than the page's regular text, as a logarithm. Renderers
+    darken text more or less: bold is what is darker than the rest."""
+    own = [
+        float(np.average([r.inked for r in look], weights=[r.letters for r in look]))
+        for look in looks
+    ]
+    runs = sorted((run.inked, run.letters) for look in looks for run in look)
+    covered = np.cumsum([letters for _, letters in runs])
+    usual = runs[int(np.searchsorted(covered, USUAL_INK * covered[-1]))][0]
+    return np.array(own, np.float32) - usual
 
 
 def _refine(look: Sequence[_Run]) -> None:
@@ -739,16 +753,24 @@ def _least_correlation(text: str, alone: bool, usual: bool) -> float:
 
 def _render_correlation(run: _Run, word: PlacedWord, face: int, size: int, scale: int) -> float:
     """Correlation of the word as the renderer will draw it with the picture."""
+    drawn, found = _drawn_and_found(run, word, face, size, scale)
+    return _correlation(drawn, found) if drawn.size else 0.0
+
+
+def _drawn_and_found(
+    run: _Run, word: PlacedWord, face: int, size: int, scale: int
+) -> tuple[Floats, Floats]:
+    """The word's window as the renderer will draw it, and as it is in the picture: 0..1."""
     em, base = size / UNITS_PER_PIXEL, run.baseline / UNITS_PER_PIXEL
     y0, y1 = max(int(base - 0.85 * em), 0), min(int(base + 0.3 * em) + 1, run.alpha.shape[0])
     x0 = max(word.x // UNITS_PER_PIXEL - 2, 0)
     x1 = min((word.x + word.width) // UNITS_PER_PIXEL + 3, run.alpha.shape[1])
     if y1 <= y0 or x1 <= x0:
-        return 0.0
+        return np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
     canvas = np.zeros((y1 - y0, x1 - x0), np.uint8)
     moved = PlacedWord(word.text, word.x - x0 * UNITS_PER_PIXEL, word.width)
     word_coverage(moved, face, size, scale, run.baseline - y0 * UNITS_PER_PIXEL, canvas)
-    return _correlation(canvas.astype(np.float32), run.alpha[y0:y1, x0:x1])
+    return canvas.astype(np.float32) / 255, run.alpha[y0:y1, x0:x1]
 
 
 # --- colours -------------------------------------------------------------------------------

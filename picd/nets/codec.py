@@ -6,7 +6,8 @@
 
 MLIC-like channel slices and checkerboard contexts; the glyph image enters through zero-initialised
 branches, as a ControlNet does (PICD section 3). Both transforms start from a block DCT, so that
-training begins at a JPEG-like codec instead of noise.
+training begins at a JPEG-like codec instead of noise; their linear paths are lapped (windows of
+32 pixels, 16 apart), so that it can learn not to show blocks.
 """
 
 from __future__ import annotations
@@ -58,8 +59,18 @@ def dct_basis(channels: int) -> Tensor:
     return torch.tensor(np.stack(basis[:channels]), dtype=torch.float32)
 
 
-def _stages(profile: CodecProfile) -> tuple[list[nn.Module], list[nn.Module]]:
-    (eighth, sixteenth), (fine, coarse) = profile.hidden, profile.blocks
+def lapped(atoms: Tensor) -> Tensor:
+    """Block atoms (M, 3, 16, 16) in windows that reach into their neighbours, as the weight
+    (M, 768, 2, 2) of a convolution over blocks of pixels."""
+    windows = F.pad(atoms, [BLOCK // 2] * 4)
+    blocks = F.pixel_unshuffle(windows, BLOCK)
+    return blocks.contiguous()
+
+
+def _stages(
+    hidden: tuple[int, int], blocks: tuple[int, int]
+) -> tuple[list[nn.Module], list[nn.Module]]:
+    (eighth, sixteenth), (fine, coarse) = hidden, blocks
     return (
         [ResidualBlock(eighth, eighth) for _ in range(fine)],
         [ResidualBlock(sixteenth, sixteenth) for _ in range(coarse)],
@@ -81,9 +92,14 @@ class Analysis(nn.Module):
     def __init__(self, profile: CodecProfile) -> None:
         super().__init__()
         eighth, sixteenth = profile.hidden
-        fine, coarse = _stages(profile)
-        self.linear = nn.Conv2d(3, profile.latent_channels, BLOCK, BLOCK, bias=False)
-        self.linear.weight.data = dct_basis(profile.latent_channels) * self.LINEAR_SCALE
+        fine, coarse = _stages(profile.hidden, profile.blocks)
+        self.linear = nn.Sequential(
+            nn.ZeroPad2d(BLOCK // 2),
+            nn.PixelUnshuffle(BLOCK),
+            nn.Conv2d(3 * BLOCK**2, profile.latent_channels, 2, bias=False),
+        )
+        atoms = dct_basis(profile.latent_channels) * self.LINEAR_SCALE
+        self.linear[-1].weight.data = lapped(atoms)
         self.stem = nn.Conv2d(3 * 64, eighth, 1)
         self.glyphs = _zero(nn.Conv2d(GLYPH_CHANNELS * 64, eighth, 1))
         self.body = nn.Sequential(
@@ -106,9 +122,15 @@ class Synthesis(nn.Module):
     def __init__(self, profile: CodecProfile) -> None:
         super().__init__()
         eighth, sixteenth = profile.hidden
-        fine, coarse = _stages(profile)
-        self.linear = nn.ConvTranspose2d(profile.latent_channels, 3, BLOCK, BLOCK, bias=False)
-        self.linear.weight.data = dct_basis(profile.latent_channels) / Analysis.LINEAR_SCALE
+        fine, coarse = _stages(profile.hidden, profile.synthesis_blocks)
+        self.linear = nn.Sequential(
+            nn.Conv2d(profile.latent_channels, 3 * BLOCK**2, 2, padding=1, bias=False),
+            nn.PixelShuffle(BLOCK),
+            nn.ZeroPad2d(-(BLOCK // 2)),
+        )
+        # a block of pixels lies in the second half of its left neighbour's window
+        atoms = dct_basis(profile.latent_channels) / Analysis.LINEAR_SCALE
+        self.linear[0].weight.data = lapped(atoms).flip(2, 3).transpose(0, 1).contiguous()
         self.coarse = nn.Sequential(
             nn.Conv2d(profile.latent_channels, sixteenth, 3, 1, 1),
             *coarse,

@@ -10,12 +10,14 @@ class CodecProfile:
     """Sizes of the conditional image codec.
 
     ``latent_slices``: channels of y by slice; ``hidden``: channels at 1/8 and 1/16 of the picture;
+    ``blocks`` and ``synthesis_blocks``: residual blocks there, of the two transforms;
     ``lambdas``: rate-distortion weight (bpp + lambda * 255^2 * MSE) at quality 1 and 100.
     """
 
     latent_slices: tuple[int, ...] = (16, 16, 32, 64)
     hidden: tuple[int, int] = (96, 144)
     blocks: tuple[int, int] = (2, 2)
+    synthesis_blocks: tuple[int, int] = (3, 3)
     hyper_channels: int = 48
     hyper_features: int = 64
     context_hidden: int = 80
@@ -95,7 +97,7 @@ COMPACT = Profile("compact")
 SD21 = Profile("sd21", renderer=StableProfile())
 SMOKE = Profile(
     "smoke",
-    CodecProfile((4, 4), (16, 16), (1, 1), 4, 8, 16, 3),
+    CodecProfile((4, 4), (16, 16), (1, 1), (1, 1), 4, 8, 16, 3),
     RendererProfile(4, (16, 16, 16, 16), 1, 16, 16, 1, 2),
     RecogniserProfile((16, 16), 1),
 )
