@@ -61,6 +61,15 @@ def jaccard(a: list[str], b: list[str]) -> float:
     return (left & right).total() / union if union else 1.0
 
 
+def character_error_rate(text: str, expected: str) -> float:
+    """Least insertions, deletions and substitutions that make ``expected`` of ``text``, over the
+    length of ``expected``; runs of white space count as one space. 0 is equal."""
+    from rapidfuzz.distance import Levenshtein
+
+    text, expected = (" ".join(part.split()) for part in (text, expected))
+    return Levenshtein.distance(text, expected) / max(len(expected), 1)
+
+
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     """Peak signal-to-noise ratio over all channels, dB; infinite for equal pictures."""
     error = np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2)

@@ -37,8 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--guidance", type=float, default=None)
     evaluate.add_argument("--jobs", type=int, default=1, help="processes")
     budget = evaluate.add_mutually_exclusive_group(required=True)
-    budget.add_argument("--max-bytes", type=int)
-    budget.add_argument("--bpp", type=float)
+    budget.add_argument("--max-bytes", type=int, nargs="+", default=[])
+    budget.add_argument("--bpp", type=float, nargs="+", default=[])
     evaluate.add_argument("-o", "--out", type=Path, required=True)
     sweep = verbs.add_parser("guidance", help="measure guidance at several strengths")
     sweep.add_argument("--pages", type=Path, required=True, help="pages to measure on")
@@ -146,8 +146,12 @@ def main() -> int:
             samples = held_back(
                 arguments.pages, arguments.screens, arguments.photos, arguments.count
             )
-            names = ("max_bytes", "bpp", "steps", "guidance")
-            settings = Settings(**{name: getattr(arguments, name) for name in names})
+            settings = Settings(
+                tuple(arguments.max_bytes),
+                tuple(arguments.bpp),
+                arguments.steps,
+                arguments.guidance,
+            )
             print(evaluate(samples, arguments.out, settings, arguments.jobs))
             return 0
         if arguments.verb == "ablate":

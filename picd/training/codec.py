@@ -18,10 +18,11 @@ from picd.training.similarity import unlike
 
 TEXT_WEIGHT = 0.02
 """Weight of the error inside word boxes: the text stream carries the text."""
-CHROMA_WEIGHT = 2.0
+CHROMA_WEIGHT = 4.0
 """Extra weight of colour errors: at the lowest rates squared RGB error alone gives up on colour."""
-LIKENESS = 0.015
-"""Weight of structural dissimilarity (0..1) beside the squared error (of a range of 1)."""
+SQUARED, LIKENESS = 0.2, 0.04
+"""Weights of squared error (of a range of 1) and of structural dissimilarity (0..1): squared error
+alone gives all bits to strong edges and smears what has little contrast."""
 BALANCE = 0.35
 """Losses are divided by lambda to this power, so that no rate dominates the gradient."""
 
@@ -58,14 +59,15 @@ def rate_distortion(
     chroma = difference - difference.mean(1, keepdim=True)
     squared = difference**2 + CHROMA_WEIGHT * chroma**2
     structure = unlike(draft + 0.5, batch.picture + 0.5, attention)
-    error = ((attention * squared).mean((1, 2, 3)) + LIKENESS * structure) * 255**2
+    error = SQUARED * (attention * squared).mean((1, 2, 3)) + LIKENESS * structure
+    error = 255**2 * error
     bpp = (bits.y_bits + bits.z_bits) / batch.picture[0, 0].numel()
     loss = ((bpp + weight * error) * (weight / low) ** -BALANCE).mean()
     figures = {"z_bpp": float(bits.z_bits.detach().mean()) / batch.picture[0, 0].numel()}
     for name, chosen in (("photo", batch.natural), ("screen", ~batch.natural)):
         if chosen.any():
             figures[f"{name}_bpp"] = float(bpp[chosen].detach().mean())
-            figures[f"{name}_mse"] = float(error[chosen].detach().mean())
+            figures[f"{name}_error"] = float(error[chosen].detach().mean())
             figures[f"{name}_unlike"] = float(structure[chosen].detach().mean())
     return loss, figures
 

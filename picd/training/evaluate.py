@@ -1,9 +1,9 @@
 """``python -m picd.training evaluate``: what the shipped models do on pictures outside training.
 
-Every picture is encoded to a budget and decoded once; draft, typeset page (no network after the
-draft) and render are compared with the original, beside AVIF at half its size at our bytes (its
-container not counted) and AVIF and WebP at their floors with their own bytes. Tesseract reads the
-text; the encoder used another engine.
+Every picture is encoded to each budget; draft, typeset page (no network after the draft), render
+and, where guidance is asked for, guided render are compared with the original, beside AVIF at half
+its size, AVIF and WebP at our bytes (AVIF's container not counted), or at their floors with their
+own bytes where they cannot go so low. Tesseract reads the text; the encoder used another engine.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from picd.bulk import mapped, shared_codec
 from picd.errors import PicdError
 from picd.images import load_image
 from picd.layout_coder import encode_layout
-from picd.metrics import compare, read_text, words
+from picd.metrics import character_error_rate, compare, jaccard, read_text, words
 from picd.peers import Peer
 from picd.training.prepare import HELD_BACK, SUFFIXES
 
-STAGES = ("draft", "typeset", "render")
 FIGURES = ("psnr", "ssimulacra2", "flip")
 CELL = 480
 """Width in pixels of a picture on the contact sheet."""
@@ -57,18 +56,23 @@ def held_back(
 
 @dataclass(frozen=True)
 class Settings:
-    """The budget of a file, one of the first two, and the renderer's own options."""
+    """The budgets of a file, one of the first two, and the renderer's own options."""
 
-    max_bytes: int | None = None
-    bpp: float | None = None
+    max_bytes: tuple[int, ...] = ()
+    bpps: tuple[float, ...] = ()
     steps: int | None = None
     guidance: float | None = None
+
+    @property
+    def budgets(self) -> list[dict[str, float]]:
+        """What :meth:`Codec.encode` is asked for, by turns."""
+        return [{"max_bytes": n} for n in self.max_bytes] + [{"bpp": b} for b in self.bpps]
 
 
 def evaluate(samples: list[Sample], out: Path, settings: Settings, jobs: int = 1) -> str:
     """Write rows.csv, table.md and sheet.png to ``out``; returns the table."""
     out.mkdir(parents=True, exist_ok=True)
-    rows: dict[int, dict] = {}
+    rows: dict[int, list[dict]] = {}
     sheet: dict[int, np.ndarray] = {}
     results = mapped(partial(measure, settings=settings), enumerate(samples), jobs=jobs)
     for key, result in tqdm(results, total=len(samples)):
@@ -76,27 +80,54 @@ def evaluate(samples: list[Sample], out: Path, settings: Settings, jobs: int = 1
             tqdm.write(f"{samples[key].path.name} left out: {result}")
             continue
         rows[key], sheet[key] = result
-        _write_rows(out / "rows.csv", [rows[k] for k in sorted(rows)])
+        _write_rows(out / "rows.csv", _in_order(rows))
         Image.fromarray(np.concatenate([sheet[k] for k in sorted(sheet)])).save(out / "sheet.png")
-    table = _table([rows[k] for k in sorted(rows)])
+    table = _table(_in_order(rows))
     (out / "table.md").write_text(table)
     return table
 
 
-def measure(sample: Sample, settings: Settings) -> tuple[dict, np.ndarray]:
-    """The figures of one picture, and its strip of the contact sheet."""
-    codec = shared_codec()
+def _in_order(rows: dict[int, list[dict]]) -> list[dict]:
+    return [row for key in sorted(rows) for row in rows[key]]
+
+
+def measure(sample: Sample, settings: Settings) -> tuple[list[dict], np.ndarray]:
+    """The figures of one picture, a row a budget, and its strips of the contact sheet."""
     original = load_image(sample.path)
-    encoded = codec.encode(original, max_bytes=settings.max_bytes, bpp=settings.bpp)
-    decoded = codec.decode(encoded.data, steps=settings.steps, guidance=settings.guidance)
-    ours = {stage: getattr(decoded, stage, decoded.image) for stage in STAGES}
-    half = Peer("avif", original, half=True).within(encoded.bytes + CONTAINER)
-    floors = {name: Peer(name, original).within(1) for name in ("avif", "webp")}
+    text = read_text(original) if sample.group != "photos" else None
+    floors = {"half": Peer("avif", original, half=True)}
+    floors |= {name: Peer(name, original) for name in ("avif", "webp")}
+    results = [
+        _measured(sample, original, text, floors, budget, settings) for budget in settings.budgets
+    ]
+    return [row for row, _ in results], np.concatenate([strip for _, strip in results])
+
+
+def _measured(
+    sample: Sample,
+    original: np.ndarray,
+    text: str | None,
+    peers: dict[str, Peer],
+    budget: dict[str, float],
+    settings: Settings,
+) -> tuple[dict, np.ndarray]:
+    codec = shared_codec()
+    encoded = codec.encode(original, **budget)
+    decoded = codec.decode(encoded.data, steps=settings.steps)
+    ours = {"draft": decoded.draft, "typeset": decoded.typeset, "render": decoded.image}
+    if settings.guidance:
+        guided = codec.decode(encoded.data, steps=settings.steps, guidance=settings.guidance)
+        ours["guided"] = guided.image
+    theirs = {
+        name: peer.within(encoded.bytes + (CONTAINER if peer.name == "avif" else 0))
+        for name, peer in peers.items()
+    }
     unruled = replace(encoded.layout, rules=())
     count = max(len(encoded.layout.words), 1)
     letters = max(sum(len(word.text) + 1 for word in encoded.layout.words), 1)
+    (rate,) = budget.values()
     row = {
-        "group": sample.group,
+        "group": f"{sample.group} {rate:g}",
         "name": sample.path.stem,
         "bytes": encoded.bytes,
         "bpp": encoded.bpp,
@@ -107,17 +138,32 @@ def measure(sample: Sample, settings: Settings) -> tuple[dict, np.ndarray]:
         "rules": len(encoded.layout.rules),
         "bits_per_character": 8 * encoded.sections["text"] / letters,
         "bits_per_word": 8 * len(encode_layout(unruled)) / count,
-        "half_bpp": 8 * max(len(half.data) - CONTAINER, 0) / original[..., 0].size,
-        **{f"{n}_bpp": 8 * len(p.data) / original[..., 0].size for n, p in floors.items()},
     }
-    text = words(read_text(original)) if sample.group != "photos" else None
-    pictures = ours | {"half": half.image} | {name: p.image for name, p in floors.items()}
+    for name, peer in theirs.items():
+        container = CONTAINER if peers[name].name == "avif" else 0
+        row[f"{name}_bpp"] = 8 * max(len(peer.data) - container, 0) / original[..., 0].size
+    pictures = ours | {name: peer.image for name, peer in theirs.items()}
+    elsewhere = decoded.glyphs.box == 0
     for name, picture in pictures.items():
-        figures = compare(original, picture, text, FIGURES)
+        figures = compare(original, picture, None, FIGURES)
+        if text is not None:
+            figures |= _read(picture, text)
+            beside = np.where(elsewhere[..., None], picture, original)
+            figures |= {
+                f"{figure}_beside_text": value
+                for figure, value in compare(original, beside, None, FIGURES[:2]).items()
+            }
         row |= {f"{name}_{figure}": value for figure, value in figures.items()}
     row["seconds_encode"] = encoded.seconds["total"]
     row["seconds_decode"] = decoded.seconds["total"]
     return row, _strip([original, *ours.values()])
+
+
+def _read(picture: np.ndarray, text: str) -> dict[str, float]:
+    """What Tesseract makes of a picture against what it read in the original: the text accuracy
+    and the character error rate."""
+    read = read_text(picture)
+    return {"text": jaccard(words(read), words(text)), "cer": character_error_rate(read, text)}
 
 
 def _table(rows: list[dict]) -> str:
@@ -144,7 +190,7 @@ def _write_rows(path: Path, rows: list[dict]) -> None:
 
 
 def _strip(pictures: list[np.ndarray]) -> np.ndarray:
-    """The top of each picture at 1:1, side by side: original, draft, typeset, render."""
+    """The top of each picture at 1:1, side by side: original, draft, typeset, render, guided."""
     cells = [np.full((CELL * 3 // 4, CELL, 3), 128, np.uint8) for _ in pictures]
     for cell, picture in zip(cells, pictures, strict=True):
         part = picture[: cell.shape[0], : cell.shape[1]]

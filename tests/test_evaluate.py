@@ -1,0 +1,61 @@
+"""The evaluation command, and the likeness that training asks for."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from picd.metrics import character_error_rate
+from picd.training import __main__ as training
+from picd.training.similarity import unlike
+
+
+def test_evaluation_measures_every_stage_at_every_rate(
+    page: np.ndarray, tmp_path: Path, tesseract: str, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    (tmp_path / "pages").mkdir()
+    Image.fromarray(page).save(tmp_path / "pages" / "000000.png")
+    command = ["evaluate", "--pages", str(tmp_path / "pages"), "-o", str(tmp_path / "out")]
+    options = ["--max-bytes", "500", "1200", "--guidance", "1"]
+    monkeypatch.setattr(sys, "argv", ["training", *command, *options])
+    assert training.main() == 0
+    assert "pages 500 | pages 1200" in capsys.readouterr().out
+    small, large = csv.DictReader((tmp_path / "out" / "rows.csv").open())
+    for row, budget in ((small, 500), (large, 1200)):
+        sections = sum(int(row[f"bytes_{s}"]) for s in ("header", "text", "layout", "image"))
+        assert 0.7 * budget < int(row["bytes"]) == sections <= budget
+        assert float(row["typeset_text"]) > float(row["draft_text"])
+        assert float(row["typeset_cer"]) < float(row["draft_cer"])
+        assert row["guided_psnr"] and row["half_ssimulacra2"]
+        assert float(row["typeset_psnr_beside_text"]) >= float(row["typeset_psnr"])
+    assert float(large["draft_psnr_beside_text"]) > float(small["draft_psnr_beside_text"])
+    sheet = Image.open(tmp_path / "out" / "sheet.png")
+    assert sheet.height == 2 * 360  # a strip a rate
+
+
+def test_character_error_rate() -> None:
+    assert character_error_rate("Wind  from\nthe north", "Wind from the north") == 0
+    assert character_error_rate("Wint from north", "Wind from the north") == pytest.approx(5 / 19)
+    assert character_error_rate("", "north") == 1
+
+
+def test_likeness_minds_lost_texture_and_blocks() -> None:
+    random = np.random.default_rng(0)
+    picture = torch.tensor(random.random((2, 3, 64, 64)), dtype=torch.float32) * 0.2 + 0.4
+    flat = picture.mean((2, 3), keepdim=True).expand_as(picture)
+    assert unlike(picture, picture).abs().max() < 1e-5
+    assert (unlike(picture, flat) > 0.25).all()
+    # far from the middle of the range too
+    shifted = unlike(picture + 0.35, picture + 0.35 + 0.002)
+    assert (0 <= shifted).all() and (shifted < 0.01).all()
+    # nothing is asked where the weight is zero
+    left = torch.zeros(2, 1, 64, 64)
+    left[..., :32] = 1
+    mixed = torch.where(left > 0, picture, flat)
+    assert unlike(picture, mixed, left).max() < 0.01 < unlike(picture, mixed, 1 - left).min()
