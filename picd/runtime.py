@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -82,9 +83,15 @@ class Models:
         if name not in self.manifest["networks"]:
             raise ModelError(f"the model in {self.folder} has no network '{name}'")
         entry = self.manifest["networks"][name]
+        _share_memory()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = self.threads or 0
+        # one arena for all networks, and no second copy of it laid out from the first run's pattern
+        options.enable_mem_pattern = False
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        # threads that wait for work burn the cores that the next network needs
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not self.optimise:
             level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
             options.graph_optimization_level = level
@@ -120,6 +127,18 @@ def _unreadable(path: Path, error: OSError) -> ModelError:
         f"cannot read model file {path} ({error.strerror}): "
         "set PICD_MODELS to a complete model folder"
     )
+
+
+@cache
+def _share_memory() -> None:
+    """Make one arena for all sessions of this process: what a network leaves, the next uses."""
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu",
+        onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR,
+        0,
+        onnxruntime.OrtMemType.DEFAULT,
+    )
+    onnxruntime.create_and_register_allocator(memory, None)
 
 
 @dataclass(frozen=True)
@@ -183,14 +202,15 @@ def tiled_outputs(
         inputs: (array (1, C, H / scale, W / scale), scale) pairs, H and W multiples of 64.
         output_scales: an output is (1, C', H / output_scale, W / output_scale).
         margin: pixels of context on each side of a tile that are thrown away, a multiple of 64.
-        tile: side of a tile in pixels without its margin, a multiple of 64.
+        tile: the longest side of a tile in pixels without its margin, a multiple of 64; tiles are
+            as even as the alignment lets them be.
     """
     array, scale = inputs[0]
     height, width = array.shape[2] * scale, array.shape[3] * scale
     outputs: list[NDArray[np.float32]] = []
-    for top in range(0, height, tile):
-        for left in range(0, width, tile):
-            bottom, right = min(top + tile, height), min(left + tile, width)
+    rows, columns = (_even_edges(length, tile) for length in (height, width))
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
             outer = (
                 max(top - margin, 0),
                 min(bottom + margin, height),
@@ -206,6 +226,13 @@ def tiled_outputs(
             for output, result, scale in zip(outputs, results, output_scales, strict=True):
                 _cut(output, scale, (top, bottom, left, right))[...] = _cut(result, scale, inner)
     return outputs
+
+
+def _even_edges(length: int, tile: int) -> list[int]:
+    """Where tiles of at most ``tile`` begin and end."""
+    count = -(-length // tile)
+    step = -(-length // (count * ALIGNMENT)) * ALIGNMENT
+    return [*range(0, length, step), length]
 
 
 def _cut(array: NDArray, scale: int, box: tuple[int, int, int, int]) -> NDArray:
