@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picd.errors import BitstreamError
-from picd.glyphs import GlyphImage
+from picd.glyphs import GlyphImage, level_distance
 from picd.rules import GREY
 from picd.runtime import ALIGNMENT, Models, pad_to_alignment, tiled
 
@@ -311,9 +311,8 @@ def glyph_planes(glyphs: GlyphImage) -> Latents:
 def told_planes(glyphs: GlyphImage) -> NDArray[np.bool_]:
     """Where the layout has told everything already, words on a ground that is the skeleton's:
     bool (1, 3, H', W'), padded to the alignment."""
-    away = np.abs(glyphs.ground.astype(np.int16) - glyphs.skeleton).max(-1, keepdims=True)
-    told = (glyphs.box[..., None] > 0) & (away <= SAME_GROUND)
-    told = pad_to_alignment(told, ALIGNMENT).transpose(2, 0, 1)[None]
+    told = (glyphs.box > 0) & (level_distance(glyphs.ground, glyphs.skeleton) <= SAME_GROUND)
+    told = pad_to_alignment(told[..., None], ALIGNMENT).transpose(2, 0, 1)[None]
     return np.broadcast_to(told, (1, 3, *told.shape[2:]))
 
 
@@ -340,8 +339,9 @@ def _planes(array: NDArray[np.uint8], centre: float) -> Latents:
 
 def as_picture(planes: Latents, width: int, height: int) -> NDArray[np.uint8]:
     """float32 (1, 3, H', W') in -0.5..0.5 -> uint8 (H, W, 3), clipped."""
-    scaled = planes[0, :, :height, :width] * 255 + 128
-    return np.clip(scaled, 0, 255).astype(np.uint8).transpose(1, 2, 0).copy()
+    scaled = planes[0, :, :height, :width] * np.float32(255)
+    scaled += np.float32(128)
+    return cv2.merge(list(np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)))
 
 
 def _first(network: object, *arrays: Latents) -> Latents:

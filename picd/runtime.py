@@ -27,6 +27,8 @@ from picd.text_model import model_file
 MANIFEST = "manifest.json"
 ALIGNMENT = 64
 """Pictures are padded to multiples of this many pixels, the coarsest grid of any network."""
+TILE = 1152
+"""Larger pictures go through the networks in tiles of about this side, for their memory."""
 INPUT_TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
 
 
@@ -180,7 +182,7 @@ def tiled(
     output_scale: int,
     *,
     margin: int,
-    tile: int = 1536,
+    tile: int = TILE,
 ) -> NDArray[np.float32]:
     """:func:`tiled_outputs` of a network with one output."""
     return tiled_outputs(
@@ -194,7 +196,7 @@ def tiled_outputs(
     output_scales: Sequence[int],
     *,
     margin: int,
-    tile: int = 1536,
+    tile: int = TILE,
 ) -> list[NDArray[np.float32]]:
     """Run a network of bounded receptive field over tiles; exact when ``margin`` covers the field.
 
@@ -202,13 +204,12 @@ def tiled_outputs(
         inputs: (array (1, C, H / scale, W / scale), scale) pairs, H and W multiples of 64.
         output_scales: an output is (1, C', H / output_scale, W / output_scale).
         margin: pixels of context on each side of a tile that are thrown away, a multiple of 64.
-        tile: the longest side of a tile in pixels without its margin, a multiple of 64; tiles are
-            as even as the alignment lets them be.
+        tile: a tile has at most ``tile`` squared pixels without its margin; a multiple of 64.
     """
     array, scale = inputs[0]
     height, width = array.shape[2] * scale, array.shape[3] * scale
     outputs: list[NDArray[np.float32]] = []
-    rows, columns = (_even_edges(length, tile) for length in (height, width))
+    rows, columns = _grid(height, width, margin, tile * tile)
     for top, bottom in pairwise(rows):
         for left, right in pairwise(columns):
             outer = (
@@ -228,11 +229,23 @@ def tiled_outputs(
     return outputs
 
 
-def _even_edges(length: int, tile: int) -> list[int]:
-    """Where tiles of at most ``tile`` begin and end."""
-    count = -(-length // tile)
-    step = -(-length // (count * ALIGNMENT)) * ALIGNMENT
-    return [*range(0, length, step), length]
+def _grid(height: int, width: int, margin: int, most: int) -> tuple[list[int], list[int]]:
+    """Where the rows and the columns of tiles of at most ``most`` pixels begin and end: those with
+    the least margin of all."""
+    grids = []
+    for rows in range(1, height // ALIGNMENT + 1):
+        down = _even_step(height, rows)
+        columns = -(-width // max(most // down // ALIGNMENT * ALIGNMENT, ALIGNMENT))
+        across = _even_step(width, columns)
+        grid = [*range(0, height, down), height], [*range(0, width, across), width]
+        joints = 2 * margin * (len(grid[0]) - 2), 2 * margin * (len(grid[1]) - 2)
+        cost = (height + joints[0]) * (width + joints[1])
+        grids.append((down * across > most, cost, grid))
+    return min(grids)[2]
+
+
+def _even_step(length: int, count: int) -> int:
+    return -(-length // (count * ALIGNMENT)) * ALIGNMENT
 
 
 def _cut(array: NDArray, scale: int, box: tuple[int, int, int, int]) -> NDArray:
