@@ -28,6 +28,7 @@ from picd.layout_coder import decode_layout, encode_layout, snap_layout
 from picd.limits import allowed, check_typesetting, text_limit
 from picd.ocr import Engine, load_engine
 from picd.prompt import prompt_text
+from picd.rate import best_within
 from picd.rendering import OnStep, Renderer
 from picd.rules import PRICE, fit_rules
 from picd.runtime import Models
@@ -40,12 +41,6 @@ FLAT_SHARE = 0.6
 60 screens measured had 0.63 or more, nine in ten of 60 photographs 0.48 or less."""
 TEXT_SHARE = 0.6
 """Text and layout may take this share of a byte budget; beyond it the smallest lines go."""
-FIRST_TRIAL, LOG_COST_SLOPE = 50, 0.03
-"""Where the search for a rate starts, in half steps of quality, and how fast the logarithm of the
-cost grows with them: measured on screens, and only a start."""
-LOWEST_TRIAL = -8
-"""Half steps below 2 are quality 1 with growing thrift: the cheapest file that is tried."""
-HEADER_BYTES = 24
 Picture = NDArray[np.uint8]
 OnStage = Callable[[str, object], None]
 
@@ -163,26 +158,30 @@ class Codec:
         report("layout", layout)
         clock.lap("typography")
 
-        y = self.image_codec.analyse(picture, render_glyphs(layout))
-        if budget is not None:
-            while (room := self._text_room(y, budget)) < len(text) + len(layout_bytes):
-                layout, text, layout_bytes = _coded_text(fitted, room)
-                y = self.image_codec.analyse(picture, render_glyphs(layout))
-        report("latents", y)
+        def analysed() -> Latents:
+            y = self.image_codec.analyse(picture, render_glyphs(layout))
+            report("latents", y)
+            return y
+
+        def pack(quality: float, image: bytes) -> bytes:
+            header = Header(width, height, quality, natural, seed, self.models.id)
+            return Container(header, text, layout_bytes, image).pack()
+
+        y = analysed()
         clock.lap("transform")
 
-        def pack(half_steps: int, z: Latents | None = None) -> bytes:
-            level, thrift = _level(half_steps)
-            header = Header(width, height, level, natural, seed, self.models.id)
-            image_bytes = self.image_codec.encode(y, level, z, thrift)
-            return Container(header, text, layout_bytes, image_bytes).pack()
-
         if budget is None:
-            data = pack(round(2 * (DEFAULT_QUALITY if quality is None else quality)))
+            level = round(2 * (DEFAULT_QUALITY if quality is None else quality)) / 2
+            data = pack(level, self.image_codec.encode(y, level))
         else:
-            spare = 8 * (budget - len(text) - len(layout_bytes) - HEADER_BYTES)
-            half_steps, z = self._affordable(y, spare)
-            data = _within(budget, half_steps, lambda half_steps: pack(half_steps, z))
+            while not (image := best_within(self.image_codec, y, budget - len(pack(1, b"")))).fits:
+                needed = len(pack(1, image.data))
+                if not (text or layout_bytes):
+                    raise PicdError(f"{budget} bytes are too few: this picture needs {needed}")
+                room = len(text) + len(layout_bytes) - (needed - budget)
+                layout, text, layout_bytes = _coded_text(fitted, max(room, 0))
+                y = analysed()
+            data = pack(image.quality, image.data)
         clock.lap("entropy")
         return Encoded(
             **vars(_info(Container.unpack(data, model_id=self.models.id), layout)),
@@ -190,49 +189,6 @@ class Codec:
             seconds=clock.seconds,
             dropped_words=len(fitted.words) - len(layout.words),
         )
-
-    def _text_room(self, y: Latents, budget: int) -> int:
-        """Bytes of the budget that the cheapest image section leaves."""
-        cheapest = self._cost(y, LOWEST_TRIAL, self.image_codec.hyper_latents(y, 1))
-        return max(budget - HEADER_BYTES - int(cheapest / 8) - 4, 0)
-
-    def _affordable(self, y: Latents, spare: float) -> tuple[int, Latents]:
-        """The highest quality, in half steps, whose latents cost at most ``spare`` bits, and z.
-
-        With z fixed the cost grows smoothly with quality; a z that follows the quality makes it
-        jump (rounding flips over whole flat areas), up and down. So z is that of a first guess,
-        then that of the quality found with it, where that is cheaper.
-        """
-        z = self.image_codec.hyper_latents(y, FIRST_TRIAL / 2)
-        cost = cache(lambda half_steps: self._cost(y, half_steps, z))
-        half_steps = self._search(cost, spare, FIRST_TRIAL)
-        own = self.image_codec.hyper_latents(y, _level(half_steps)[0])
-        own_cost = cache(lambda half_steps: self._cost(y, half_steps, own))
-        if own_cost(half_steps) < cost(half_steps):
-            return self._search(own_cost, spare, half_steps), own
-        return half_steps, z
-
-    @staticmethod
-    def _search(cost: Callable[[int], float], spare: float, trial: int) -> int:
-        """Secant steps on the logarithm of the cost from ``trial``, to 1.5 % or half a step."""
-        low, high = LOWEST_TRIAL - 1, 201  # ``low`` fits (or is below the scale), not ``high``
-        slope = LOG_COST_SLOPE
-        last: tuple[int, float] | None = None
-        while high - low > 1 and spare > 0:
-            bits = cost(trial)
-            low, high = (trial, high) if bits <= spare else (low, trial)
-            if 0.985 * spare < bits <= spare:
-                break
-            if last and last[0] != trial and bits != last[1]:
-                slope = float(np.clip(np.log(bits / last[1]) / (trial - last[0]), 0.005, 0.1))
-            last = trial, bits
-            trial += round(float(np.log(spare / bits)) / slope)
-            trial = min(max(trial, low + 1), high - 1)
-        return max(low, LOWEST_TRIAL)
-
-    def _cost(self, y: Latents, half_steps: int, z: Latents) -> float:
-        level, thrift = _level(half_steps)
-        return self.image_codec.quantise(y, level, z, thrift).bits
 
     # decode -------------------------------------------------------------------------------
 
@@ -329,15 +285,6 @@ def _info(container: Container, layout: TextLayout) -> Info:
     )
 
 
-def _within(budget: int, half_steps: int, pack: Callable[[int], bytes]) -> bytes:
-    """The real file at the quality found, or at the next lower one that keeps the budget."""
-    for trial in range(half_steps, LOWEST_TRIAL - 1, -1):
-        data = pack(trial)
-        if len(data) <= budget:
-            return data
-    raise PicdError(f"{budget} bytes are too few for this picture: it needs {len(data)}")
-
-
 def is_screen(picture: Picture) -> bool:
     """Whether a picture is screen content: flat areas, unlike any photograph."""
     flat = [(np.abs(np.diff(picture.astype(np.int16), axis=axis)) <= 1).all(-1) for axis in (0, 1)]
@@ -418,11 +365,6 @@ def _budget(
     if quality is not None and not 1 <= quality <= 100:
         raise PicdError(f"quality must be in 1..100, got {quality}")
     return int(bpp * pixels / 8) if bpp is not None else max_bytes
-
-
-def _level(half_steps: int) -> tuple[float, float]:
-    """(quality, thrift) of a trial: below quality 1 the same quality with growing thrift."""
-    return max(half_steps, 2) / 2, 0.04 * 1.4 ** (1 - half_steps) if half_steps < 2 else 0.0
 
 
 @cache

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
+import cv2
 import freetype
 import numpy as np
 from fontTools.ttLib import TTFont
@@ -323,10 +324,16 @@ def typeset(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.uint8]:
         return draft.copy()
     area = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     page, ground = draft[area].astype(np.float32), glyphs.ground[area].astype(np.float32)
-    away = np.abs(page - ground).max(axis=2)
+    away = level_distance(draft[area], glyphs.ground[area]).astype(np.float32)
     weight = (glyphs.box[area] * np.clip((away - 4) / 10, 0, 1))[..., None]
     page += (ground - page) * weight
     page += (glyphs.ink[area] - page) * (glyphs.coverage[area][..., None] / np.float32(255))
     result = draft.copy()
     result[area] = (page + 0.5).astype(np.uint8)
     return result
+
+
+def level_distance(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Levels (H, W) by which two pictures (H, W, 3) differ in the channel that differs most."""
+    red, green, blue = cv2.split(cv2.absdiff(a, b))
+    return cv2.max(cv2.max(red, green), blue)

@@ -8,8 +8,9 @@ analysis and synthesis transforms, never the probabilities.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
+from itertools import pairwise
 from typing import Protocol
 
 import constriction
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picd.errors import BitstreamError
-from picd.glyphs import GlyphImage
+from picd.glyphs import GlyphImage, level_distance
 from picd.rules import GREY
 from picd.runtime import ALIGNMENT, Models, pad_to_alignment, tiled
 
@@ -35,11 +36,13 @@ Latents = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class QuantisedLatents:
-    """z (1, Z, H/64, W/64) and y_hat (1, M, H/16, W/16) with the payload's size in bits."""
+    """z (1, Z, H/64, W/64) and y_hat (1, M, H/16, W/16) with the payload's size in bits, and what
+    of y goes into it: in coding order (symbols from 0, their scales)."""
 
     z: Latents
     y: Latents
     bits: float
+    passes: list[tuple[NDArray[np.int32], NDArray[np.uint8]]]
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,9 @@ class Sent:
 
 
 class _Coder(Protocol):
-    """What the slices' symbols pass through: a writer, a reader or a counter of bits."""
+    """Where the slices' symbols come from: the encoder's rounding or the decoder's reading."""
 
-    def latents(self, target: Latents | None, scales: NDArray[np.intp]) -> Latents: ...
+    def latents(self, target: Latents | None, scales: NDArray[np.uint8]) -> Latents: ...
 
 
 class ImageCodec:
@@ -95,22 +98,27 @@ class ImageCodec:
         z = self.hyper_latents(y, quality) if z is None else z
         counter = _Counter(self.tables, thrift)
         y_hat = self._passes(z, y * self._gain(quality, "log_gains"), counter)
-        return QuantisedLatents(z, y_hat, counter.bits + self._hyper_bits(z))
+        return QuantisedLatents(z, y_hat, counter.bits + self._hyper_bits(z), counter.passes)
+
+    def write(self, latents: QuantisedLatents) -> bytes:
+        """The image section."""
+        encoder = constriction.stream.queue.RangeEncoder()
+        for channel, model in enumerate(self.tables.hyper):
+            encoder.encode(
+                (latents.z[0, channel].ravel() + self.tables.hyper_limit).astype(np.int32), model
+            )
+        for symbols, scales in latents.passes:
+            # the symbols of each scale together: one model, one fast call
+            for scale, places in _by_scale(scales):
+                encoder.encode(symbols[places], self.tables.latent[scale])
+        words = encoder.get_compressed().astype("<u4").tobytes()
+        return words.rstrip(b"\0")  # the reader pads with zeros
 
     def encode(
         self, y: Latents, quality: float, z: Latents | None = None, thrift: float = 0.0
     ) -> bytes:
         """y from :meth:`analyse` (z and thrift: see :meth:`quantise`) -> the image section."""
-        encoder = constriction.stream.queue.RangeEncoder()
-        z = self.hyper_latents(y, quality) if z is None else z
-        for channel, model in enumerate(self.tables.hyper):
-            encoder.encode(
-                (z[0, channel].ravel() + self.tables.hyper_limit).astype(np.int32), model
-            )
-        writer = _Writer(self.tables, thrift, encoder)
-        self._passes(z, y * self._gain(quality, "log_gains"), writer)
-        words = encoder.get_compressed().astype("<u4").tobytes()
-        return words.rstrip(b"\0")  # the reader pads with zeros
+        return self.write(self.quantise(y, quality, z, thrift))
 
     # and back -----------------------------------------------------------------------------
 
@@ -178,17 +186,25 @@ class ImageCodec:
         features = self.models["hyper_synthesis"](z)[0]
         h, w = features.shape[2:]
         anchor = np.add.outer(np.arange(h), np.arange(w)) % 2 == 0
-        decoded = np.zeros((1, sum(self.slices), h, w), np.float32)
+        places = np.flatnonzero(anchor), np.flatnonzero(~anchor)
+        channels = sum(self.slices)
+        decoded = np.zeros((channels, h * w), np.float32)
+        wanted = None if target is None else target.reshape(channels, h * w)
+        # what is decoded, as the contexts see it; after a slice's channels, where its anchors are
+        known = np.zeros((1, channels + 1, h, w), np.float32)
         for index, (start, stop) in enumerate(self._bounds()):
-            for number, mask in enumerate((anchor, ~anchor)):
-                seen = (127.0 * number * anchor).astype(np.float32)[None, None]
-                known = np.concatenate([as_context(decoded[:, :stop]), seen], 1)
-                means, scales = self.models[f"context_{index}"](features, known)
-                mean = means[0][:, mask] / 8
-                wanted = None if target is None else target[0, start:stop][:, mask] - mean
-                residual = coder.latents(wanted, scales[0][:, mask].astype(np.intp))
-                decoded[0, start:stop][:, mask] = mean + residual
-        return decoded
+            for number, place in enumerate(places):
+                known[0, stop] = 127.0 * number * anchor
+                means, scales = self.models[f"context_{index}"](features, known[:, : stop + 1])
+                mean = means.reshape(-1, h * w)[:, place] / 8
+                scale = scales.reshape(-1, h * w)[:, place].astype(np.uint8)
+                residual = coder.latents(
+                    None if wanted is None else wanted[start:stop, place] - mean, scale
+                )
+                decoded[start:stop, place] = mean + residual
+                known[0, start:stop] = as_context(decoded[start:stop]).reshape(-1, h, w)
+            known[0, stop] = 0
+        return decoded.reshape(1, channels, h, w)
 
     def _bounds(self) -> Iterator[tuple[int, int]]:
         start = 0
@@ -223,70 +239,64 @@ def _categorical(counts: NDArray) -> constriction.stream.model.Categorical:
 
 @dataclass
 class _Counter:
-    """Rounds, and adds up what the symbols would cost."""
+    """Rounds, keeps the symbols and adds up what they cost."""
 
     tables: ProbabilityTables
     thrift: float
     bits: float = 0.0
+    passes: list[tuple[NDArray[np.int32], NDArray[np.uint8]]] = field(default_factory=list)
 
-    def latents(self, target: Latents, scales: NDArray[np.intp]) -> Latents:
+    def latents(self, target: Latents, scales: NDArray[np.uint8]) -> Latents:
         symbols = _symbols(target, scales, self.tables, self.thrift)
-        self.bits += float(
-            self.tables.latent_bits[scales, symbols + self.tables.latent_limit].sum()
-        )
-        return symbols.astype(np.float32)
-
-
-@dataclass
-class _Writer:
-    """Rounds, and writes the symbols of each scale together (one model, one fast call)."""
-
-    tables: ProbabilityTables
-    thrift: float
-    encoder: constriction.stream.queue.RangeEncoder
-
-    def latents(self, target: Latents, scales: NDArray[np.intp]) -> Latents:
-        symbols = _symbols(target, scales, self.tables, self.thrift)
-        flat = symbols.ravel() + np.int32(self.tables.latent_limit)
-        for scale, places in _by_scale(scales):
-            self.encoder.encode(flat[places], self.tables.latent[scale])
+        shifted = symbols + np.int32(self.tables.latent_limit)
+        self.bits += float(_bits(shifted, scales, self.tables).sum(dtype=np.float64))
+        self.passes.append((shifted.ravel(), scales.ravel()))
         return symbols.astype(np.float32)
 
 
 @dataclass
 class _Reader:
-    """Reads the symbols in the order the writer wrote them."""
+    """Reads the symbols in the order they were written."""
 
     tables: ProbabilityTables
     decoder: constriction.stream.queue.RangeDecoder
 
-    def latents(self, target: None, scales: NDArray[np.intp]) -> Latents:
+    def latents(self, target: None, scales: NDArray[np.uint8]) -> Latents:
         symbols = np.empty(scales.size, np.int32)
-        for scale, places in _by_scale(scales):
+        for scale, places in _by_scale(scales.ravel()):
             symbols[places] = self.decoder.decode(self.tables.latent[scale], len(places))
         return (symbols - self.tables.latent_limit).reshape(scales.shape).astype(np.float32)
 
 
 def _symbols(
-    target: Latents, scales: NDArray[np.intp], tables: ProbabilityTables, thrift: float
+    target: Latents, scales: NDArray[np.uint8], tables: ProbabilityTables, thrift: float
 ) -> NDArray[np.int32]:
     """The nearest integers or, with ``thrift``, those of least squared error + thrift * bits."""
     limit = tables.latent_limit
-    nearest = np.clip(np.floor(target + 0.5), -limit, limit).astype(np.int32)
+    nearest = np.clip(np.floor(target + np.float32(0.5)), -limit, limit).astype(np.int32)
     if not thrift:
         return nearest
     choices = np.stack([nearest, nearest - np.sign(nearest), np.zeros_like(nearest)])
-    bits = tables.latent_bits[scales, choices + limit]
+    bits = _bits(choices + np.int32(limit), scales, tables)
     best = ((target - choices) ** 2 + thrift * bits).argmin(axis=0)
     return np.take_along_axis(choices, best[None], 0)[0]
 
 
-def _by_scale(scales: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
-    flat = scales.ravel()
-    order = np.argsort(flat, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(flat[order]) > 0]) if flat.size else []
-    for places in np.split(order, starts[1:]) if flat.size else ():
-        yield int(flat[places[0]]), places
+def _bits(
+    shifted: NDArray[np.int32], scales: NDArray[np.uint8], tables: ProbabilityTables
+) -> NDArray[np.float32]:
+    """The cost of symbols, counted from 0."""
+    row = tables.latent_bits.shape[1]
+    return tables.latent_bits.ravel().take(scales * np.int32(row) + shifted)
+
+
+def _by_scale(scales: NDArray[np.uint8]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """The places of each scale among ``scales`` (n,), by rising scale."""
+    order = np.argsort(scales, kind="stable")
+    ends = np.cumsum(np.bincount(scales))
+    for scale, (start, stop) in enumerate(pairwise([0, *ends.tolist()])):
+        if stop > start:
+            yield scale, order[start:stop]
 
 
 def glyph_planes(glyphs: GlyphImage) -> Latents:
@@ -301,9 +311,8 @@ def glyph_planes(glyphs: GlyphImage) -> Latents:
 def told_planes(glyphs: GlyphImage) -> NDArray[np.bool_]:
     """Where the layout has told everything already, words on a ground that is the skeleton's:
     bool (1, 3, H', W'), padded to the alignment."""
-    away = np.abs(glyphs.ground.astype(np.int16) - glyphs.skeleton).max(-1, keepdims=True)
-    told = (glyphs.box[..., None] > 0) & (away <= SAME_GROUND)
-    told = pad_to_alignment(told, ALIGNMENT).transpose(2, 0, 1)[None]
+    told = (glyphs.box > 0) & (level_distance(glyphs.ground, glyphs.skeleton) <= SAME_GROUND)
+    told = pad_to_alignment(told[..., None], ALIGNMENT).transpose(2, 0, 1)[None]
     return np.broadcast_to(told, (1, 3, *told.shape[2:]))
 
 
@@ -330,8 +339,9 @@ def _planes(array: NDArray[np.uint8], centre: float) -> Latents:
 
 def as_picture(planes: Latents, width: int, height: int) -> NDArray[np.uint8]:
     """float32 (1, 3, H', W') in -0.5..0.5 -> uint8 (H, W, 3), clipped."""
-    scaled = planes[0, :, :height, :width] * 255 + 128
-    return np.clip(scaled, 0, 255).astype(np.uint8).transpose(1, 2, 0).copy()
+    scaled = planes[0, :, :height, :width] * np.float32(255)
+    scaled += np.float32(128)
+    return cv2.merge(list(np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)))
 
 
 def _first(network: object, *arrays: Latents) -> Latents:

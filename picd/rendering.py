@@ -72,11 +72,13 @@ class Renderer:
         height, width = draft.shape[:2]
         if on_step:
             on_step(0, steps, typeset)
-        planes = picture_planes(draft), picture_planes(typeset), glyph_planes(glyphs)
-        conditions = self.space.conditions(*planes, prompt)
+        # nothing here is kept longer than it is needed: at 4K each is 100 MB or more
+        conditions = self.space.conditions(
+            picture_planes(draft), picture_planes(typeset), glyph_planes(glyphs), prompt
+        )
         mu, schedule = conditions.mu, self.space.schedule(steps)
-        epsilon = np.random.Generator(np.random.PCG64(seed)).standard_normal(mu.shape, np.float32)
-        x_t = self.space.start(schedule[0], mu, epsilon)
+        noise = np.random.Generator(np.random.PCG64(seed))
+        x_t = self.space.start(schedule[0], mu, noise.standard_normal(mu.shape, np.float32))
         for step, (point, target) in enumerate(pairwise(schedule), 1):
             x0_hat = self.space.estimate(x_t, point, conditions)
             if guide:

@@ -189,20 +189,23 @@ def _rounded(rule: Rule, picture: Picture, skeleton: Picture) -> Rule:
     most = min(max(RADII), sides // 2)
     if most < RADII[1]:
         return rule
+    found, below = (_four_corners(image[place], most) for image in (picture, skeleton))
     best, least = rule, None
     for radius in RADII:
         if radius > most:
             break
-        candidate = replace(rule, radius=radius)
-        painted = skeleton[place].copy()
-        _paint(painted, replace(candidate, x0=0, y0=0, x1=painted.shape[1], y1=painted.shape[0]))
-        wrong = sum(
-            int(_error(picture[place][corner], painted[corner]).sum(dtype=np.int64))
-            for corner in _corners(most)
-        )
+        painted = below.copy()
+        _paint(painted, Rule(0, 0, 2 * most, 2 * most, rule.colour, radius))
+        wrong = int(_error(found, painted).sum(dtype=np.int64))
         if least is None or wrong < least - ROUND_PRICE:
-            best, least = candidate, wrong
+            best, least = replace(rule, radius=radius), wrong
     return best
+
+
+def _four_corners(area: Picture, side: int) -> Picture:
+    """The corner squares of an area, put together."""
+    rows = np.concatenate([area[:side], area[-side:]])
+    return np.concatenate([rows[:, :side], rows[:, -side:]], 1)
 
 
 def _colours(picture: Picture) -> list[tuple[int, int, int]]:
@@ -314,5 +317,9 @@ def _areas_of_their_own(areas: list, errors: list[NDArray[np.uint8]]) -> NDArray
 
 def _components(mask: NDArray[np.uint8]) -> list[list[int]]:
     """[x, y, width, height, area] of the 4-connected components of a mask."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
-    return stats[1:].tolist()
+    left, top, width, height = cv2.boundingRect(mask)
+    if not width:
+        return []
+    part = mask[top : top + height, left : left + width]
+    _, _, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=4)
+    return (stats[1:] + (left, top, 0, 0, 0)).tolist()

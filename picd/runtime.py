@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ from picd.text_model import model_file
 MANIFEST = "manifest.json"
 ALIGNMENT = 64
 """Pictures are padded to multiples of this many pixels, the coarsest grid of any network."""
+TILE = 1152
+"""Larger pictures go through the networks in tiles of about this side, for their memory."""
 INPUT_TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
 
 
@@ -82,9 +85,15 @@ class Models:
         if name not in self.manifest["networks"]:
             raise ModelError(f"the model in {self.folder} has no network '{name}'")
         entry = self.manifest["networks"][name]
+        _share_memory()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = self.threads or 0
+        # one arena for all networks, and no second copy of it laid out from the first run's pattern
+        options.enable_mem_pattern = False
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        # threads that wait for work burn the cores that the next network needs
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not self.optimise:
             level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
             options.graph_optimization_level = level
@@ -120,6 +129,18 @@ def _unreadable(path: Path, error: OSError) -> ModelError:
         f"cannot read model file {path} ({error.strerror}): "
         "set PICD_MODELS to a complete model folder"
     )
+
+
+@cache
+def _share_memory() -> None:
+    """Make one arena for all sessions of this process: what a network leaves, the next uses."""
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu",
+        onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR,
+        0,
+        onnxruntime.OrtMemType.DEFAULT,
+    )
+    onnxruntime.create_and_register_allocator(memory, None)
 
 
 @dataclass(frozen=True)
@@ -161,7 +182,7 @@ def tiled(
     output_scale: int,
     *,
     margin: int,
-    tile: int = 1536,
+    tile: int = TILE,
 ) -> NDArray[np.float32]:
     """:func:`tiled_outputs` of a network with one output."""
     return tiled_outputs(
@@ -175,7 +196,7 @@ def tiled_outputs(
     output_scales: Sequence[int],
     *,
     margin: int,
-    tile: int = 1536,
+    tile: int = TILE,
 ) -> list[NDArray[np.float32]]:
     """Run a network of bounded receptive field over tiles; exact when ``margin`` covers the field.
 
@@ -183,14 +204,14 @@ def tiled_outputs(
         inputs: (array (1, C, H / scale, W / scale), scale) pairs, H and W multiples of 64.
         output_scales: an output is (1, C', H / output_scale, W / output_scale).
         margin: pixels of context on each side of a tile that are thrown away, a multiple of 64.
-        tile: side of a tile in pixels without its margin, a multiple of 64.
+        tile: a tile has at most ``tile`` squared pixels without its margin; a multiple of 64.
     """
     array, scale = inputs[0]
     height, width = array.shape[2] * scale, array.shape[3] * scale
     outputs: list[NDArray[np.float32]] = []
-    for top in range(0, height, tile):
-        for left in range(0, width, tile):
-            bottom, right = min(top + tile, height), min(left + tile, width)
+    rows, columns = _grid(height, width, margin, tile * tile)
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
             outer = (
                 max(top - margin, 0),
                 min(bottom + margin, height),
@@ -206,6 +227,25 @@ def tiled_outputs(
             for output, result, scale in zip(outputs, results, output_scales, strict=True):
                 _cut(output, scale, (top, bottom, left, right))[...] = _cut(result, scale, inner)
     return outputs
+
+
+def _grid(height: int, width: int, margin: int, most: int) -> tuple[list[int], list[int]]:
+    """Where the rows and the columns of tiles of at most ``most`` pixels begin and end: those with
+    the least margin of all."""
+    grids = []
+    for rows in range(1, height // ALIGNMENT + 1):
+        down = _even_step(height, rows)
+        columns = -(-width // max(most // down // ALIGNMENT * ALIGNMENT, ALIGNMENT))
+        across = _even_step(width, columns)
+        grid = [*range(0, height, down), height], [*range(0, width, across), width]
+        joints = 2 * margin * (len(grid[0]) - 2), 2 * margin * (len(grid[1]) - 2)
+        cost = (height + joints[0]) * (width + joints[1])
+        grids.append((down * across > most, cost, grid))
+    return min(grids)[2]
+
+
+def _even_step(length: int, count: int) -> int:
+    return -(-length // (count * ALIGNMENT)) * ALIGNMENT
 
 
 def _cut(array: NDArray, scale: int, box: tuple[int, int, int, int]) -> NDArray:
