@@ -20,6 +20,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from picd.cores import cores
 from picd.errors import ModelError
 from picd.text_model import model_file
 
@@ -84,7 +85,7 @@ class Models:
         entry = self.manifest["networks"][name]
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        options.intra_op_num_threads = self.threads or 0
+        options.intra_op_num_threads = self.threads or cores()
         if not self.optimise:
             level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
             options.graph_optimization_level = level
