@@ -76,8 +76,9 @@ class CompressTab(WorkTab):
             "draft and each rendering step are shown on the way.",
         )
         self.slider = gr.ImageSlider(
-            label="Left the original, right what the file decodes to", format="png",
-            visible=HIDDEN, max_height=620, interactive=False, elem_id="compress-slider",
+            label="Left the original, right what the file decodes to. Scroll to zoom.",
+            format="png", visible=HIDDEN, max_height=620, interactive=False,
+            elem_id="compress-slider",
         )  # fmt: skip
         self.numbers = gr.HTML(padding=False, elem_id="compress-numbers")
         with gr.Row(elem_classes="picd-later"):

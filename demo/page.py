@@ -25,7 +25,7 @@ def build() -> gr.Blocks:
         analytics_enabled=False,
         delete_cache=(SWEEP, KEEP),
     ) as page:
-        head = gr.HTML(figures.header(), padding=False)
+        head = gr.HTML(figures.header(), padding=False, elem_id="head")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Compress", id="compress"):
                 compress = CompressTab()
