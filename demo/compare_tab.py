@@ -10,7 +10,7 @@ import numpy as np
 
 from demo import figures
 from demo.frames import Frames
-from demo.judge import Judge, measures
+from demo.judge import MEANINGS, TEXT, Judge, measures
 from demo.model import codec
 from demo.picture_input import Chooser, read_picture
 from demo.plot import rate_plot
@@ -185,12 +185,17 @@ def _table(entries: Sequence[Entry]) -> str:
             entry.name,
             figures.size_text(entry.bytes) + (" *" if entry.factor else ""),
             f"{entry.bpp:.3f}",
-            *(f"{entry.values[name]:.{1 if name != 'text accuracy' else 2}f}" for name in columns),
+            *(f"{entry.values[name]:.{2 if name == TEXT else 1}f}" for name in columns),
         ]
         for entry in entries
     ]
-    star = "* its smallest: it cannot do with fewer bytes" if any(e.factor for e in entries) else ""
-    return figures.table(["codec", "bytes", "bits per pixel", *columns], rows) + figures.note(star)
+    said = (
+        ["* Its smallest: it cannot do with fewer bytes."] if any(e.factor for e in entries) else []
+    )
+    said += [f"{name[0].upper()}{name[1:]}: {MEANINGS[name]}." for name in columns]
+    return figures.table(["codec", "bytes", "bits per pixel", *columns], rows) + figures.note(
+        " ".join(said)
+    )
 
 
 def _drawn(points: Sequence[Point], measure: str) -> str:

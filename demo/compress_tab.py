@@ -11,7 +11,7 @@ import numpy as np
 from demo import figures
 from demo.frames import Frames
 from demo.link import COPY_LINK, Settings
-from demo.model import codec, default_steps, guidance_slider, loaded, most_steps, ocr_engines
+from demo.model import codec, guidance_slider, loaded, ocr_engines, steps_slider
 from demo.picture_input import Chooser, read_picture, stem
 from demo.progress import Progress
 from demo.work import Emit, Finished, Tick, streamed
@@ -61,11 +61,12 @@ class CompressTab(WorkTab):
             self.ocr = gr.Dropdown(
                 ["auto", *ocr_engines()], value="auto", label="OCR engine", filterable=False
             )
-            self.steps = gr.Slider(
-                1, most_steps(), default_steps(), step=1, label="Rendering steps", elem_id="steps"
-            )
+            self.steps = steps_slider()
             self.guidance = guidance_slider()
-            self.seed = gr.Number(0, label="Noise seed", precision=0, minimum=0, maximum=2**32 - 1)
+            self.seed = gr.Number(
+                0, label="Noise seed", info="Kept in the file: the same file, the same picture.",
+                precision=0, minimum=0, maximum=2**32 - 1,
+            )  # fmt: skip
 
     def _build_results(self) -> None:
         self.build_status(
@@ -75,8 +76,9 @@ class CompressTab(WorkTab):
             "draft and each rendering step are shown on the way.",
         )
         self.slider = gr.ImageSlider(
-            label="Original | what the file decodes to", show_label=False, format="png",
-            visible=HIDDEN, max_height=620, interactive=False, elem_id="compress-slider",
+            label="Left the original, right what the file decodes to. Scroll to zoom.",
+            format="png", visible=HIDDEN, max_height=620, interactive=False,
+            elem_id="compress-slider",
         )  # fmt: skip
         self.numbers = gr.HTML(padding=False, elem_id="compress-numbers")
         with gr.Row(elem_classes="picd-later"):
@@ -216,9 +218,8 @@ def _size(pixels: int, bpp: float) -> str:
 
 
 def _numbers(encoded: Encoded, decoded: Decoded, ratio: float) -> str:
-    seconds = encoded.seconds["total"], decoded.seconds["total"]
     kind = {"screen": "a screen", "natural": "a photo"}[encoded.content]
-    caption = f"Left the original, right what the file decodes to. Coded as {kind}."
+    caption = f"Coded as {kind}."
     if encoded.dropped_words:
         caption += f" {encoded.dropped_words} words had no room as text: try a larger size."
     cards = figures.cards(
@@ -227,7 +228,8 @@ def _numbers(encoded: Encoded, decoded: Decoded, ratio: float) -> str:
             "bits per pixel": f"{encoded.bpp:.4f}",
             "smaller than PNG": f"{ratio:,.0f}×",
             "words as text": f"{len(encoded.layout.words):,}",
-            "seconds to encode, decode": f"{seconds[0]:.1f}, {seconds[1]:.1f}",
+            "to encode": f"{encoded.seconds['total']:.1f} s",
+            "to decode": f"{decoded.seconds['total']:.1f} s",
         }
     )
     return figures.note(caption) + cards + figures.section_bar(encoded.sections)

@@ -10,7 +10,7 @@ import gradio as gr
 from demo import figures
 from demo.compress_tab import DRAFT, RENDERING
 from demo.frames import Frames
-from demo.model import codec, default_steps, guidance_slider, most_steps
+from demo.model import codec, guidance_slider, steps_slider
 from demo.picture_input import stem
 from demo.progress import Progress
 from demo.work import Emit, Finished, Tick, streamed
@@ -31,9 +31,7 @@ class DecodeTab(WorkTab):
                 self.file = gr.File(
                     label=".picd file", file_types=[".picd"], height=160, elem_id="decode-file"
                 )
-                self.steps = gr.Slider(
-                    1, most_steps(), default_steps(), step=1, label="Rendering steps"
-                )
+                self.steps = steps_slider()
                 self.guidance = guidance_slider()
                 self.build_buttons("Decode", "decode")
             with gr.Column(scale=8, min_width=300):
@@ -45,8 +43,8 @@ class DecodeTab(WorkTab):
                     "Compress makes such files.",
                 )
                 self.slider = gr.ImageSlider(
-                    label="Left the draft, right the picture", format="png", visible=HIDDEN,
-                    max_height=620, interactive=False, elem_id="decode-slider",
+                    label="Left the draft, right the picture. Scroll to zoom.", format="png",
+                    visible=HIDDEN, max_height=620, interactive=False, elem_id="decode-slider",
                 )  # fmt: skip
                 self.png = gr.DownloadButton("Save PNG", visible=HIDDEN, elem_id="decode-png")
                 self.numbers = gr.HTML(padding=False, elem_id="decode-numbers")
@@ -120,16 +118,17 @@ class DecodeTab(WorkTab):
 
 
 def _numbers(info: Info) -> str:
-    return figures.cards(
+    kind = {"screen": "A screen", "natural": "A photo"}[info.content]
+    said = (
+        f"{kind} of {info.width} × {info.height} pixels. Made for model {info.model}, in version "
+        f"{info.version} of the format, with noise seed {info.seed}."
+    )
+    cards = figures.cards(
         {
             "file size": figures.size_text(info.bytes),
             "bits per pixel": f"{info.bpp:.4f}",
-            "pixels": f"{info.width} × {info.height}",
-            "kind": {"screen": "screen", "natural": "photo"}[info.content],
             "words as text": f"{len(info.layout.words):,}",
-            "quality": f"{info.quality:g}",
-            "model": info.model,
-            "format version": f"{info.version}",
-            "noise seed": f"{info.seed}",
+            "quality, of 100": f"{info.quality:g}",
         }
-    ) + figures.section_bar(info.sections)
+    )
+    return figures.note(said) + cards + figures.section_bar(info.sections)

@@ -37,11 +37,11 @@ def build() -> None:
         description = gr.JSON(label="description")
         gallery = gr.Gallery(label="pictures", format="png")
 
-        def encode(path: str, bpp: float, content: str, ocr: str) -> tuple[str, dict]:
+        def encode(image: str, bpp: float, content: str, ocr: str) -> tuple[str, dict]:
             """Compress a picture to a .picd file of at most so many bits per pixel.
 
             Args:
-                path: the picture, of 16x16 pixels to 16 megapixels.
+                image: the picture, of 16x16 pixels to 16 megapixels.
                 bpp: bits per pixel of the whole file, never exceeded; 0.02 is tiny, 0.08 good.
                 content: screen, natural (a photograph), or auto to decide by the picture.
                 ocr: the OCR engine that finds the text; none sends no text.
@@ -50,8 +50,8 @@ def build() -> None:
                 The file, and a description: bytes, bpp, size, quality, sections, text, seconds.
             """
             with LINE.turn(), errors_for_clients():
-                encoded = codec().encode(read_picture(path), bpp=bpp, content=content, ocr=ocr)
-            name = f"{stem(path)}.picd"
+                encoded = codec().encode(read_picture(image), bpp=bpp, content=content, ocr=ocr)
+            name = f"{stem(image)}.picd"
             file = save_bytes_to_cache(encoded.data, name, picd_file.GRADIO_CACHE)
             return file, {
                 "bytes": encoded.bytes,
@@ -75,18 +75,18 @@ def build() -> None:
         gr.Button().click(_compare, [picture, bpp], gallery, api_name="compare", **SLOT)
 
 
-def _decode(path: str, steps: float) -> tuple[np.ndarray, dict]:
+def _decode(file: str, steps: float) -> tuple[np.ndarray, dict]:
     """Decode a .picd file to its picture.
 
     Args:
-        path: the .picd file.
+        file: the .picd file.
         steps: rendering steps, 1 to 50.
 
     Returns:
         The picture as a PNG, and a description: size, steps, seconds, text.
     """
     with LINE.turn(), errors_for_clients():
-        decoded = codec().decode(Path(path).read_bytes(), steps=int(steps))
+        decoded = codec().decode(Path(file).read_bytes(), steps=int(steps))
     height, width = decoded.image.shape[:2]
     return decoded.image, {
         "width": width,
@@ -97,16 +97,16 @@ def _decode(path: str, steps: float) -> tuple[np.ndarray, dict]:
     }
 
 
-def _compare(path: str, bpp: float) -> list[tuple[np.ndarray, str]]:
+def _compare(image: str, bpp: float) -> list[tuple[np.ndarray, str]]:
     """The same bytes spent by PICD, JPEG, WebP, AVIF and, where installed, JPEG XL.
 
     Args:
-        path: the picture, of 16x16 pixels to 16 megapixels.
+        image: the picture, of 16x16 pixels to 16 megapixels.
         bpp: bits per pixel that PICD may use; the others get the bytes it took.
 
     Returns:
         Pictures with captions: codec and bytes; one that needs more bytes says so.
     """
     with LINE.turn(), errors_for_clients():
-        events = compared(read_picture(path), bpp)
+        events = compared(read_picture(image), bpp)
         return [(each.image, each.caption) for each in events if isinstance(each, Entry)]

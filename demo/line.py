@@ -6,10 +6,11 @@ error, after it has ended. Here whoever waits or works is an ordinary running ev
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Condition
+
+from picd.cores import cores
 
 
 class Line:
@@ -61,6 +62,6 @@ class Place:
         return max(0, self._line._places.index(self) + 1 - self._line.at_once)
 
 
-LINE = Line(max(1, (os.cpu_count() or 1) // 4))
-"""For everything that runs the codec. A network uses all cores it finds, and four are about what
+LINE = Line(max(1, cores() // 4))
+"""For everything that runs the codec. A network uses all cores it may, and four are about what
 one picture keeps busy."""

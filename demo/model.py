@@ -64,6 +64,18 @@ def has_guidance() -> bool:
         return False
 
 
+def steps_slider() -> gr.Slider:
+    return gr.Slider(
+        1,
+        most_steps(),
+        default_steps(),
+        step=1,
+        label="Rendering steps",
+        info="How often the picture is estimated. Each takes as long as the first.",
+        elem_classes="picd-steps",
+    )
+
+
 def guidance_slider() -> gr.Slider:
     return gr.Slider(
         0,

@@ -60,6 +60,15 @@
     look(picture, now("--x") + move[event.key][0], now("--y") + move[event.key][1]);
   });
 
+  // On a phone what a button starts is told below what is in view.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("button[id]");
+    const status = button && document.getElementById(`${button.id}-status`);
+    if (!status) return;
+    const top = status.getBoundingClientRect().top;
+    if (top < 0 || top > innerHeight / 2) status.scrollIntoView();
+  });
+
   function improve() {
     document.querySelectorAll("img:not([alt]), img[alt='']").forEach(describe);
     document.querySelectorAll("[data-testid=slider]").forEach(giveKeys);

@@ -12,7 +12,7 @@ from demo.how_tab import HowTab
 from demo.link import read_link, usual
 from demo.model import codec
 from demo.picture_input import example_path, same_picture
-from demo.work_tab import QUICK
+from demo.work_tab import QUICK, Update
 from picd import PicdError
 
 KEEP, SWEEP = 3600, 300
@@ -25,7 +25,7 @@ def build() -> gr.Blocks:
         analytics_enabled=False,
         delete_cache=(SWEEP, KEEP),
     ) as page:
-        head = gr.HTML(figures.header(), padding=False)
+        head = gr.HTML(figures.header(), padding=False, elem_id="head")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Compress", id="compress"):
                 compress = CompressTab()
@@ -36,22 +36,25 @@ def build() -> gr.Blocks:
             with gr.Tab("How it works", id="how"):
                 how = HowTab()
         endpoints.build()
-        same_picture([compress.chooser, compare.chooser, how.chooser])
+        choosers = [compress.chooser, compare.chooser, how.chooser]
+        same_picture(choosers)
         compress.open.click(
             lambda path: (gr.Tabs(selected="decode"), path), compress.picd, [tabs, decode.file],
             **QUICK,
         )  # fmt: skip
-        page.load(_follow_link, None, [compress.chooser.picture, *compress.settings()], **QUICK)
+        pictures = [chooser.picture for chooser in choosers]
+
+        def follow_link(request: gr.Request) -> Update:
+            """The picture and the settings that the address asks for."""
+            settings = read_link(dict(request.query_params))
+            if settings == usual():
+                return {compress.bpp: gr.skip()}
+            asked = dict(zip(compress.settings(), vars(settings).values(), strict=True))
+            return asked | dict.fromkeys(pictures, example_path(settings.example))
+
+        page.load(follow_link, None, [*pictures, *compress.settings()], **QUICK)
         page.load(_model_state, None, head, **QUICK)
     return page
-
-
-def _follow_link(request: gr.Request) -> list:
-    """The picture and the settings that the address asks for."""
-    settings = read_link(dict(request.query_params))
-    if settings == usual():
-        return [None, *[gr.skip()] * len(vars(settings))]
-    return [example_path(settings.example), *vars(settings).values()]
 
 
 def _model_state() -> str:

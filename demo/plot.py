@@ -81,7 +81,7 @@ def _round_steps(values: Iterable[float]) -> list[float]:
     return [round(index * step, 10) for index in range(first, max(last, first + 1) + 1)]
 
 
-def _spread(heights: dict[str, float], apart: float = 14) -> dict[str, float]:
+def _spread(heights: dict[str, float], apart: float = 18) -> dict[str, float]:
     """Label heights, moved so that none lies on another."""
     placed: dict[str, float] = {}
     for name, height in sorted(heights.items(), key=lambda item: item[1]):

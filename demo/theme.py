@@ -58,6 +58,7 @@ THEME = gr.themes.Base(
     checkbox_label_border_color_dark="*neutral_700",
     checkbox_label_border_color_selected="*primary_600",
     checkbox_label_border_width="1px",
+    checkbox_label_border_width_dark="1px",
     checkbox_background_color_selected="*primary_600",
     checkbox_border_color_selected="*primary_600",
     body_text_color_subdued="*neutral_500",  # the default, 400, is too faint to read on white

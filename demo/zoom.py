@@ -14,8 +14,12 @@ ZOOM = """(zoom) => {{
 
 
 def zoomed_pictures(elem_id: str, count: int) -> list[gr.Image]:
-    """``count`` hidden pictures in a grid, and the slider that zooms them."""
+    """``count`` hidden pictures in a grid, under the slider that zooms them."""
     with gr.Column(elem_id=elem_id, elem_classes="picd-zooms"):
+        zoom = gr.Slider(
+            1, 8, 1, step=0.5, label="Zoom, all at once", elem_classes="picd-zoom",
+            info="Point at a picture, or focus it and use the arrow keys, to move.",
+        )  # fmt: skip
         with gr.Row(elem_classes="picd-grid"):
             pictures = [
                 gr.Image(
@@ -24,9 +28,5 @@ def zoomed_pictures(elem_id: str, count: int) -> list[gr.Image]:
                 )
                 for _ in range(count)
             ]  # fmt: skip
-        zoom = gr.Slider(
-            1, 8, 1, step=0.5, label="Zoom, all at once", elem_classes="picd-zoom",
-            info="Point at a picture, or focus it and use the arrow keys, to move.",
-        )  # fmt: skip
     zoom.change(None, zoom, None, js=ZOOM.format(elem_id), queue=False, api_visibility="private")
     return pictures

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from picd.cores import cores
 from picd.errors import ModelError
 from picd.glyphs import natural_extent
 from picd.layout import Word
@@ -63,7 +64,7 @@ class RapidOCREngine:
                 "Global.log_level": "error",
                 "Global.use_cls": False,  # screens hold no upside-down lines
                 "Global.return_word_box": True,
-                "EngineConfig.onnxruntime.intra_op_num_threads": os.cpu_count() or 1,
+                "EngineConfig.onnxruntime.intra_op_num_threads": cores(),
                 "EngineConfig.onnxruntime.enable_cpu_mem_arena": False,
                 "Det.limit_side_len": 320,
                 "Rec.rec_batch_num": 1,  # no line is padded to another's width: faster by a fifth

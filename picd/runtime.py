@@ -21,6 +21,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from picd.cores import cores
 from picd.errors import ModelError
 from picd.text_model import model_file
 
@@ -88,7 +89,7 @@ class Models:
         _share_memory()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        options.intra_op_num_threads = self.threads or 0
+        options.intra_op_num_threads = self.threads or cores()
         # one arena for all networks, and no second copy of it laid out from the first run's pattern
         options.enable_mem_pattern = False
         options.add_session_config_entry("session.use_env_allocators", "1")

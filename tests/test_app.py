@@ -45,8 +45,9 @@ TABS = ["Compress", "Compare", "Decode", "How it works"]
 
 
 @contextmanager
-def serving(**environment: str) -> Iterator[tuple[str, int]]:
-    """Address and process id of an app of our own, on a free port."""
+def serving(*program: str, **environment: str) -> Iterator[tuple[str, int]]:
+    """Address and process id of an app of our own, on a free port; ``program`` are arguments for
+    python that start it in another way."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -57,7 +58,9 @@ def serving(**environment: str) -> Iterator[tuple[str, int]]:
         "PYTHONWARNINGS": "ignore",
         **environment,
     }
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment)
+    process = subprocess.Popen(
+        [sys.executable, *(program or ["app.py"])], cwd=ROOT, env=environment
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + SECONDS
@@ -421,6 +424,37 @@ def test_damaged_files_are_refused_by_name(desktop, encoded: Encoded, tmp_path: 
         desktop.reload()
 
 
+SHORT_LIVED = """
+import sys
+
+def heard(event, arguments):
+    if event == "socket.getaddrinfo":
+        print(arguments[0], file=open(sys.argv[1], "a"))
+
+sys.addaudithook(heard)
+import demo.page
+demo.page.KEEP, demo.page.SWEEP = 30, 1
+import app
+app.main()
+"""
+
+
+def test_pictures_are_deleted_and_nobody_is_told(picture: Path, tmp_path: Path) -> None:
+    """With half a minute for the hour that files are kept."""
+    client_module = pytest.importorskip("gradio_client")
+    files, asked = tmp_path / "files", tmp_path / "asked"
+    with serving("-c", SHORT_LIVED, str(asked), GRADIO_TEMP_DIR=str(files)) as (url, _):
+        client = client_module.Client(url, verbose=False, download_files=False)
+        image = client_module.handle_file(str(picture))
+        client.predict(image, BPP, "auto", "none", api_name="/encode")
+        assert {"page.png", "page.picd"} == {path.name for path in files.rglob("*.*")}
+        deadline = time.monotonic() + SECONDS
+        while left := [path for path in files.rglob("*") if path.is_file()]:
+            assert time.monotonic() < deadline, f"kept: {left}"
+            time.sleep(1)
+    assert set(asked.read_text().split()) <= {"127.0.0.1", "localhost"}
+
+
 def test_links_carry_the_settings(browser, address: str) -> None:
     query = "/?example=chat&bpp=0.06&text=0&steps=3&seed=7"
     with visitor(browser, address, query, permissions=["clipboard-read", "clipboard-write"]) as tab:
@@ -435,6 +469,9 @@ def test_links_carry_the_settings(browser, address: str) -> None:
         assert link == tab.url == tab.locator("#link a").get_attribute("href")
         for pair in ("example=chat", "bpp=0.06", "text=0", "steps=3", "seed=7"):
             assert pair in link
+        for name in ("Compare", "How it works"):
+            open_tab(tab, name)
+            tab.wait_for_selector("img[alt=Picture][src$='chat.png']:visible")
 
 
 # looks ------------------------------------------------------------------------------------
@@ -456,6 +493,63 @@ UNNAMED = """() => [...document.querySelectorAll("main :is(button, input, textar
     e.innerText?.trim() || e.ariaLabel || e.title || e.labels?.length || e.querySelector("img[alt]")
     || e.getAttribute("aria-labelledby")))
   .map(e => e.outerHTML.slice(0, 200))"""
+
+
+def test_nothing_jumps(tab, picture: Path) -> None:
+    """The sum that browsers report as cumulative layout shift, which is good below 0.1."""
+    tab.add_init_script(SHIFTS)
+    tab.reload()
+    tab.wait_for_selector(".picd-state.ready")
+    upload(tab, "#compress-picture", picture)
+    tab.wait_for_selector("#bpp >> text=for this picture")
+    tab.wait_for_timeout(600)  # what follows an action within half a second does not count
+    tab.click("#compress")
+    tab.wait_for_selector("#compress-numbers .picd-bar")
+    tab.wait_for_timeout(600)
+    shifts = tab.evaluate("window.shifts")
+    assert sum(value for value, _ in shifts) < 0.1, shifts
+
+
+SHIFTS = """window.shifts = [];
+new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
+  const moved = entry.sources.map(({node}) => node?.id || node?.className || "");
+  if (!entry.hadRecentInput) window.shifts.push([entry.value, moved.join(" | ")]);
+})).observe({type: "layout-shift", buffered: true});"""
+
+
+def test_keys_are_enough(desktop, picture: Path) -> None:
+    """From the picture on, which the browser's own dialogue chooses: no mouse."""
+    upload(desktop, "#compress-picture", picture)
+    desktop.wait_for_selector("#bpp >> text=for this picture")
+    desktop.locator("#preset input").first.focus()
+    reached: list[str] = []
+    while "compress" not in reached:
+        assert len(reached) < 20, reached
+        desktop.keyboard.press("Tab")
+        reached.append(desktop.evaluate("document.activeElement.id"))
+    desktop.keyboard.press("Enter")
+    desktop.wait_for_selector("#compress-numbers .picd-bar")
+    handle = desktop.locator("#compress-slider [role=slider]")
+    handle.focus()
+    before = handle.bounding_box()["x"]
+    for _ in range(3):
+        desktop.keyboard.press("ArrowRight")
+    assert handle.bounding_box()["x"] > before + 50
+    assert handle.get_attribute("aria-valuenow") == "65"
+
+
+def test_progress_stays_in_view(browser, address: str) -> None:
+    """However far a visitor scrolls, and without scrolling on a phone."""
+    with visitor(browser, address, "/?example=web", viewport=PHONE) as tab:
+        tab.wait_for_selector("#bpp >> text=for this picture")
+        tab.click("#compress")
+        tab.wait_for_selector("#compress-status .picd-progress")
+        box = tab.locator("#compress-status").bounding_box()
+        assert 0 <= box["y"] < PHONE["height"] / 2
+        tab.evaluate("window.scrollBy(0, 300)")
+        assert abs(tab.locator("#compress-status").bounding_box()["y"]) < 2
+        tab.locator("#compress-stop").click()
+        tab.wait_for_selector("#compress-status >> text=Stopped")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

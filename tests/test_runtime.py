@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from picd import Codec
+from picd.cores import cores
 from picd.errors import ModelError
 from picd.runtime import MANIFEST, Models, tiled
 from picd.text_model import model_file
@@ -64,3 +65,22 @@ def test_tiles_equal_the_whole(codec: Codec, name: str) -> None:
     whole = tiled(run, inputs, scale, margin=192, tile=1024)
     tiles = tiled(run, inputs, scale, margin=192, tile=128)
     assert np.abs(whole - tiles).max() <= 1e-4 * np.abs(whole).max()
+
+
+@pytest.mark.parametrize(
+    ("files", "most"),
+    [
+        ({}, None),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+    ],
+)
+def test_cores_are_those_of_the_container(files: dict, most: int | None, tmp_path: Path) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    all_of_them = cores(tmp_path / "nothing is here")
+    assert all_of_them >= 1
+    assert cores(tmp_path) == (most or all_of_them)

@@ -157,7 +157,7 @@ def test_serves_with_its_requirements_alone(space: Path, python: Path) -> None:
     assert (width, height) == (1280, 720) and Path(picture).read_bytes()[1:4] == b"PNG"
     size = int(re.search(r"^(\d+) bytes:", result.stdout, re.MULTILINE).group(1))
     assert 500 < size <= 0.04 * 1280 * 720 / 8
-    for codec in ("PICD", "AVIF", "WebP", "JPEG"):
+    for codec in ("PICD", "AVIF", "WebP", "JPEG", "JPEG XL"):
         assert re.search(rf"^{codec}\b.*\.png$", result.stdout, re.MULTILINE), codec
 
 

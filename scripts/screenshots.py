@@ -1,0 +1,103 @@
+"""Draw the pictures of the app in ``docs/``: every tab with a result, light, dark and on a phone.
+
+``python scripts/screenshots.py --url http://localhost:7860`` looks at an app that is running, in
+the Chromium of this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from demo.picture_input import example_path
+from picd import Codec
+from picd.images import load_image
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+EXAMPLE, BPP = "dashboard", 0.06
+SECONDS = 200
+"""Patience with a busy machine."""
+
+
+def compress(page: Page) -> None:
+    page.click("#compress")
+    page.wait_for_selector("#compress-slider img[src$='.png'] >> nth=1")
+    page.wait_for_selector("#compress-numbers .picd-bar")
+
+
+def compare(page: Page) -> None:
+    page.get_by_role("tab", name="Compare", exact=True).click()
+    page.click("#compare")
+    page.wait_for_selector("#plot:enabled")
+    page.click("#plot")
+    page.wait_for_selector("#plot:disabled")
+    page.wait_for_selector("#plot:enabled")
+
+
+def decode(page: Page, file: Path) -> None:
+    page.get_by_role("tab", name="Decode", exact=True).click()
+    page.set_input_files("#decode-file input[type=file]", file)
+    page.wait_for_selector("#decode-numbers .picd-bar")
+    page.click("#decode")
+    page.wait_for_selector("#decode-png:visible")
+
+
+def how(page: Page) -> None:
+    page.get_by_role("tab", name="How it works", exact=True).click()
+    page.click("#how")
+    page.wait_for_selector("#how-status >> text=Done")
+
+
+def photograph(page: Page, name: str, out: Path) -> list[Path]:
+    """The page as it is: on a desktop, light and dark, and on a phone."""
+    files = []
+    for suffix, scheme, viewport in (
+        ("", "light", DESKTOP), ("-dark", "dark", DESKTOP), ("-phone", "light", PHONE),
+        ("-phone-dark", "dark", PHONE),
+    ):  # fmt: skip
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size(viewport)
+        page.evaluate("window.scrollTo(0, 0)")
+        page.wait_for_timeout(1500)  # pictures that load when they come into view
+        files.append(out / f"app-{name}{suffix}.png")
+        page.screenshot(path=files[-1], full_page=True)
+    page.set_viewport_size(DESKTOP)
+    page.emulate_media(color_scheme="light")
+    return files
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--url", default="http://localhost:7860", help="of the running app")
+    parser.add_argument("-o", "--out", type=Path, default=DOCS)
+    parser.add_argument("--tabs", default="compress,compare,decode,how")
+    options = parser.parse_args()
+    file = options.out / "example.picd"
+    tabs: dict[str, Callable[[Page], None]] = {
+        "compress": compress, "compare": compare, "decode": lambda page: decode(page, file),
+        "how": how,
+    }  # fmt: skip
+    if "decode" in options.tabs:
+        picture = load_image(example_path(EXAMPLE))
+        file.write_bytes(Codec.load().encode(picture, bpp=BPP).data)
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for name in options.tabs.split(","):
+            page = browser.new_page(viewport=DESKTOP)
+            page.set_default_timeout(1000 * SECONDS)
+            page.goto(f"{options.url}/?example={EXAMPLE}&bpp={BPP}")
+            page.wait_for_selector("#compress-picture img")
+            tabs[name](page)
+            print(*photograph(page, name, options.out), sep="\n")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
