@@ -41,16 +41,20 @@ def main() -> int:
 
     status = picd(["bench", str(pictures), "-o", str(report), *rest])
     if status != 2:
-        publish(report)
+        publish(report, options.count)
     return status
 
 
-def publish(report: Path) -> None:
+def publish(report: Path, count: int) -> None:
     """docs/benchmark.md and docs/benchmark/*.png from a report."""
     plots = DOCS / "benchmark"
     shutil.rmtree(plots, ignore_errors=True)
     shutil.copytree(report / "plots", plots)
+    made_by = (
+        f"`python scripts/benchmark.py --screens … --photos … --count {count}` made this."
+    )
     text = (report / "report.md").read_text().replace("](plots/", "](benchmark/")
+    text = text.replace("# Benchmark\n", f"# Benchmark\n\n{made_by}\n", 1)
     (DOCS / "benchmark.md").write_text(text)
 
 
