@@ -28,12 +28,18 @@ def halved(number: int) -> int:
     return number // 2
 
 
+def needs_a_cluster() -> None:
+    if not os.environ.get("PICD_RAY"):
+        pytest.skip("a cluster did not start within 30 s on a busy machine: set PICD_RAY=1")
+    pytest.importorskip("ray")
+
+
 @pytest.mark.parametrize(("engine", "jobs"), [("local", 1), ("local", 2), ("ray", 2)])
-def test_engines_agree(engine: str, jobs: int) -> None:
+def test_engines_agree(engine: str, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     if engine == "ray":
-        if not os.environ.get("PICD_RAY"):
-            pytest.skip("a cluster did not start within 30 s on a busy machine: set PICD_RAY=1")
-        pytest.importorskip("ray")
+        needs_a_cluster()
+        # its workers have to find this file, too
+        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     items = [(str(number), number) for number in (4, 7, None, 10)]
     results = dict(mapped(halved, items, engine=engine, jobs=jobs))
     assert results["4"] == 2 and results["10"] == 5
@@ -163,3 +169,39 @@ def test_a_killed_process_leaves_no_half_file(moment: str, folder: Path, tmp_pat
     process.kill()
     process.communicate(timeout=30)
     assert target.read_bytes() == b"the file before"
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_a_run_killed_in_the_middle_loses_nothing(
+    engine: str, page: np.ndarray, tmp_path: Path
+) -> None:
+    if engine == "ray":
+        needs_a_cluster()
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(8):
+        Image.fromarray(page[number : number + 200, :320]).save(pictures / f"{number}.png")
+
+    def encode(out: str, *options: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "picd", "encode", str(pictures), "-o", str(tmp_path / out)]
+        root = Path(__file__).parent.parent  # for the cluster's workers
+        environment = os.environ | {"PYTHONPATH": str(root)}
+        return subprocess.Popen([*command, "--ocr", "none", *options], env=environment)
+
+    two = ("--engine", engine, "--jobs", "2")
+    killed = encode("killed", *two)
+    until = time.monotonic() + 200
+    while not (made := list((tmp_path / "killed").glob("*.picd"))):
+        assert time.monotonic() < until and killed.poll() is None
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    assert len(made) < 8
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "killed").glob("*.picd")}
+    assert encode("killed", *two, "--resume").wait(200) == 0
+    assert all(file.stat().st_mtime_ns == stamp for file, stamp in before.items())
+
+    assert encode("whole").wait(200) == 0
+    assert names(tmp_path / "killed") == names(tmp_path / "whole")
+    for name in names(tmp_path / "whole"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

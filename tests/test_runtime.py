@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from picd import Codec
+from picd.cli import main
 from picd.cores import cores
 from picd.errors import ModelError
-from picd.runtime import MANIFEST, Models, tiled
+from picd.runtime import MANIFEST, TILE, Models, _grid, tiled
 from picd.text_model import model_file
 
 
@@ -36,6 +37,24 @@ def test_changed_weights_are_refused(folder: Path) -> None:
     graph.write_bytes(data)
     with pytest.raises(ModelError, match="synthesis.onnx does not match"):
         Models(folder)
+
+
+@pytest.mark.parametrize("name", ["unet.onnx", "tables.npz", MANIFEST])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=f"cannot read model file .*{name}.*No such file"):
+        Models(folder)
+
+
+def test_a_codec_without_its_model_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("PICD_MODELS", str(tmp_path / "nowhere"))
+    monkeypatch.setattr("picd.bulk.shared_codec", Codec.load)
+    (tmp_path / "x.picd").write_bytes(b"PICD")
+    assert main(["info", str(tmp_path / "x.picd")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot read model file" in line and "nowhere" in line
 
 
 def test_other_manifest_is_another_model(folder: Path, codec: Codec) -> None:
@@ -84,3 +103,15 @@ def test_cores_are_those_of_the_container(files: dict, most: int | None, tmp_pat
     all_of_them = cores(tmp_path / "nothing is here")
     assert all_of_them >= 1
     assert cores(tmp_path) == (most or all_of_them)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (768, 1280), (2176, 3840), (16384, 1024), (64, 16384)])
+def test_tiles_cover_the_picture_and_keep_their_size(size: tuple[int, int]) -> None:
+    grid = _grid(*size, 192, TILE * TILE)
+    steps = [np.diff(edges) for edges in grid]
+    for edges, length in zip(grid, size, strict=True):
+        assert edges[0] == 0 and edges[-1] == length
+        assert all(edge % 64 == 0 for edge in edges)
+    assert all((step > 0).all() for step in steps)
+    assert steps[0].max() * steps[1].max() <= TILE * TILE
+    assert (size[0] * size[1] > TILE * TILE) == (steps[0].size * steps[1].size > 1)
