@@ -86,6 +86,7 @@ class Models:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = self.threads or cores()
+        options.enable_cpu_mem_arena = False  # it would keep what the largest picture so far took
         if not self.optimise:
             level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
             options.graph_optimization_level = level
