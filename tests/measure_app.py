@@ -3,8 +3,8 @@
 Serves the app on a free local port, visits it with the Chromium of this machine, and prints one
 JSON object: seconds from starting the process to a page that can be used and to a model that is
 ready, seconds from pressing Compress to the first draft and to the result for one and for
-``--visitors`` at once, each with an example of 1280×720, and the server's memory. ``--large`` adds a
-picture of 16 megapixels, which takes minutes.
+``--visitors`` at once, each with an example of 1280×720, and the server's memory. ``--large`` adds
+a picture of 16 megapixels, which takes minutes.
 """
 
 from __future__ import annotations
