@@ -61,6 +61,10 @@ CONDITIONS = {
     "typeset": "Typeset only",
     "guidance": "Guidance off",
 }
+SWITCHES = (
+    "What does each of these add? Glyphs off: no text is sent, and the picture has all the bytes. "
+    "Draft only: the picture stream as it is. Typeset only: nothing is rendered."
+) + (" Guidance off: no step is pulled towards what was sent." if has_guidance() else "")
 WITHOUT_TEXT = "The same without the text"
 INTRODUCTION = """
 PICD sends a picture as **two streams**: the text in it, lossless, and the picture, very lossy. The
@@ -125,7 +129,7 @@ class HowTab(WorkTab):
                 figures.stage(
                     len(STAGES) + 1,
                     "Switch it off",
-                    "What does each of these add? The same bytes, with one of them missing.",
+                    SWITCHES,
                 ),
                 padding=False,
             )

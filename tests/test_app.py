@@ -406,6 +406,10 @@ def test_what_cannot_be_compressed_is_refused_by_name(tab, tmp_path: Path) -> No
         tab.wait_for_selector("#compress-picture img", state="detached")
     tab.click("#compress")
     tab.wait_for_selector("#compress-status [role=alert] >> text=Choose a picture first")
+    for name, chooser in (("Compare", "#compare-picture"), ("How it works", "#how-picture")):
+        open_tab(tab, name)
+        upload(tab, chooser, words)
+        tab.wait_for_selector(f"{chooser}-about [role=alert] >> text=is not a picture")
 
 
 def test_damaged_files_are_refused_by_name(desktop, encoded: Encoded, tmp_path: Path) -> None:
