@@ -251,7 +251,7 @@ def test_compare_and_plot(tab, picture: Path) -> None:
     tab.wait_for_selector("#plot:enabled")
     rows = tab.locator("#compare-table tbody tr").all_inner_texts()
     assert [row.split("\t")[0] for row in rows][:4] == ["PICD", "JPEG", "WebP", "AVIF"]
-    assert "its smallest" in tab.inner_text("#compare-table"), "JPEG cannot make 400 bytes of it"
+    assert "Its smallest" in tab.inner_text("#compare-table"), "JPEG cannot make 400 bytes of it"
     shown = tab.locator("#compare-pictures img:visible")
     shown.nth(len(rows)).wait_for()
 
