@@ -9,6 +9,7 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
+from demo.figures import LOGO
 from demo.model import load_in_background
 from demo.page import build
 from demo.theme import LOOK
@@ -24,6 +25,7 @@ def main() -> None:
         max_file_size="64mb",
         footer_links=["api"],
         ssr_mode=False,
+        favicon_path=LOGO,
         prevent_thread_lock=True,
         **LOOK,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -16,11 +17,7 @@ SECTION_COLOURS = {
 }
 ACCENT = (13, 148, 136)
 
-LOGO = """<svg viewBox="0 0 40 40" fill="none" aria-hidden="true">
-<rect width="40" height="40" rx="10" fill="#0f766e"/>
-<rect x="9" y="9" width="22" height="22" rx="3" fill="#fff" fill-opacity=".22"/>
-<path d="M13 15h14M13 20h14M13 25h8" stroke="#fff" stroke-width="2.6" stroke-linecap="round"/>
-</svg>"""
+LOGO = Path(__file__).with_name("logo.svg")
 
 EMPTY = """<div class="picd-empty"><div><b>{title}</b>{text}</div></div>"""
 
@@ -28,7 +25,7 @@ EMPTY = """<div class="picd-empty"><div><b>{title}</b>{text}</div></div>"""
 def header(state: str = "loading") -> str:
     names = {"loading": "loading the model", "ready": "ready", "failed": "model not loaded"}
     return (
-        f'<div class="picd-head">{LOGO}<div><h1>PICD</h1>'
+        f'<div class="picd-head">{LOGO.read_text()}<div><h1>PICD</h1>'
         "<p>Pictures in a few kilobytes, with the text still readable</p></div>"
         f'<span class="picd-state {state}">{names[state]}</span></div>'
     )

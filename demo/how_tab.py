@@ -61,6 +61,11 @@ CONDITIONS = {
     "typeset": "Typeset only",
     "guidance": "Guidance off",
 }
+SWITCHES = (
+    "What does each of these add? Glyphs off: no text is sent, and the picture has all the bytes. "
+    "Draft only: the picture stream as it is. Typeset only: nothing is rendered."
+)
+GUIDANCE_SWITCH = " Guidance off: no step is pulled towards what was sent."
 WITHOUT_TEXT = "The same without the text"
 INTRODUCTION = """
 PICD sends a picture as **two streams**: the text in it, lossless, and the picture, very lossy. The
@@ -121,14 +126,8 @@ class HowTab(WorkTab):
 
     def _build_conditions(self) -> None:
         with gr.Column(elem_classes=["picd-stage", "picd-conditions"]):
-            gr.HTML(
-                figures.stage(
-                    len(STAGES) + 1,
-                    "Switch it off",
-                    "What does each of these add? The same bytes, with one of them missing.",
-                ),
-                padding=False,
-            )
+            text = SWITCHES + (GUIDANCE_SWITCH if has_guidance() else "")
+            gr.HTML(figures.stage(len(STAGES) + 1, "Switch it off", text), padding=False)
             names = [(CONDITIONS[key], key) for key in self._condition_keys()]
             self.shown = gr.CheckboxGroup(
                 names, value=["full", "glyphs", "draft"], label="Show", elem_id="conditions"

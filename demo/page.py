@@ -47,10 +47,11 @@ def build() -> gr.Blocks:
         def follow_link(request: gr.Request) -> Update:
             """The picture and the settings that the address asks for."""
             settings = read_link(dict(request.query_params))
+            # always, for Gradio makes anew what is skipped, and a picture without its preprocess
+            chosen = dict.fromkeys(pictures, example_path(settings.example))
             if settings == usual():
-                return {compress.bpp: gr.skip()}
-            asked = dict(zip(compress.settings(), vars(settings).values(), strict=True))
-            return asked | dict.fromkeys(pictures, example_path(settings.example))
+                return chosen
+            return chosen | dict(zip(compress.settings(), vars(settings).values(), strict=True))
 
         page.load(follow_link, None, [*pictures, *compress.settings()], **QUICK)
         page.load(_model_state, None, head, **QUICK)

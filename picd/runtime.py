@@ -86,13 +86,11 @@ class Models:
         if name not in self.manifest["networks"]:
             raise ModelError(f"the model in {self.folder} has no network '{name}'")
         entry = self.manifest["networks"][name]
-        _share_memory()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = self.threads or cores()
-        # one arena for all networks, and no second copy of it laid out from the first run's pattern
-        options.enable_mem_pattern = False
-        options.add_session_config_entry("session.use_env_allocators", "1")
+        options.enable_cpu_mem_arena = False  # it would keep what the largest picture so far took
+        options.enable_mem_pattern = False  # nor a copy of it laid out from the first run's pattern
         # threads that wait for work burn the cores that the next network needs
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not self.optimise:
@@ -130,18 +128,6 @@ def _unreadable(path: Path, error: OSError) -> ModelError:
         f"cannot read model file {path} ({error.strerror}): "
         "set PICD_MODELS to a complete model folder"
     )
-
-
-@cache
-def _share_memory() -> None:
-    """Make one arena for all sessions of this process: what a network leaves, the next uses."""
-    memory = onnxruntime.OrtMemoryInfo(
-        "Cpu",
-        onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR,
-        0,
-        onnxruntime.OrtMemType.DEFAULT,
-    )
-    onnxruntime.create_and_register_allocator(memory, None)
 
 
 @dataclass(frozen=True)

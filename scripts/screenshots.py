@@ -21,7 +21,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 EXAMPLE, BPP = "dashboard", 0.06
-SECONDS = 200
+SECONDS = 600
 """Patience with a busy machine."""
 
 
@@ -59,12 +59,14 @@ def photograph(page: Page, name: str, out: Path) -> list[Path]:
     files = []
     for suffix, scheme, viewport in (
         ("", "light", DESKTOP), ("-dark", "dark", DESKTOP), ("-phone", "light", PHONE),
-        ("-phone-dark", "dark", PHONE),
     ):  # fmt: skip
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size(viewport)
+        for place in range(0, page.evaluate("document.body.scrollHeight"), 400):
+            page.evaluate(f"window.scrollTo(0, {place})")  # some pictures load when in view
+            page.wait_for_timeout(100)
         page.evaluate("window.scrollTo(0, 0)")
-        page.wait_for_timeout(1500)  # pictures that load when they come into view
+        page.wait_for_timeout(500)
         files.append(out / f"app-{name}{suffix}.png")
         page.screenshot(path=files[-1], full_page=True)
     page.set_viewport_size(DESKTOP)

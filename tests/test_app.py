@@ -251,7 +251,7 @@ def test_compare_and_plot(tab, picture: Path) -> None:
     tab.wait_for_selector("#plot:enabled")
     rows = tab.locator("#compare-table tbody tr").all_inner_texts()
     assert [row.split("\t")[0] for row in rows][:4] == ["PICD", "JPEG", "WebP", "AVIF"]
-    assert "its smallest" in tab.inner_text("#compare-table"), "JPEG cannot make 400 bytes of it"
+    assert "Its smallest" in tab.inner_text("#compare-table"), "JPEG cannot make 400 bytes of it"
     shown = tab.locator("#compare-pictures img:visible")
     shown.nth(len(rows)).wait_for()
 
@@ -406,6 +406,10 @@ def test_what_cannot_be_compressed_is_refused_by_name(tab, tmp_path: Path) -> No
         tab.wait_for_selector("#compress-picture img", state="detached")
     tab.click("#compress")
     tab.wait_for_selector("#compress-status [role=alert] >> text=Choose a picture first")
+    for name, chooser in (("Compare", "#compare-picture"), ("How it works", "#how-picture")):
+        open_tab(tab, name)
+        upload(tab, chooser, words)
+        tab.wait_for_selector(f"{chooser}-about [role=alert] >> text=is not a picture")
 
 
 def test_damaged_files_are_refused_by_name(desktop, encoded: Encoded, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -84,6 +86,28 @@ def test_tiles_equal_the_whole(codec: Codec, name: str) -> None:
     whole = tiled(run, inputs, scale, margin=192, tile=1024)
     tiles = tiled(run, inputs, scale, margin=192, tile=128)
     assert np.abs(whole - tiles).max() <= 1e-4 * np.abs(whole).max()
+
+
+MEMORY = """
+import re
+import numpy as np
+from picd import Codec
+
+codec = Codec.load()
+for noise in np.random.default_rng(1).integers(0, 255, (2, 720, 1280, 3), np.uint8):
+    codec.decode(codec.encode(noise, ocr="none").data)
+print(re.search(r"VmRSS:\\s*(\\d+)", open("/proc/self/status").read()).group(1))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc")
+def test_memory_is_given_back() -> None:
+    """What decoding a picture of 1280×720 takes, a server at rest does not keep."""
+    result = subprocess.run(
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
+    )
+    assert int(result.stdout) < 1_200_000, "kB"  # 1,700,000 with onnxruntime's arena
 
 
 @pytest.mark.parametrize(
