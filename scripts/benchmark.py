@@ -50,9 +50,7 @@ def publish(report: Path, count: int) -> None:
     plots = DOCS / "benchmark"
     shutil.rmtree(plots, ignore_errors=True)
     shutil.copytree(report / "plots", plots)
-    made_by = (
-        f"`python scripts/benchmark.py --screens … --photos … --count {count}` made this."
-    )
+    made_by = f"`python scripts/benchmark.py --screens … --photos … --count {count}` made this."
     text = (report / "report.md").read_text().replace("](plots/", "](benchmark/")
     text = text.replace("# Benchmark\n", f"# Benchmark\n\n{made_by}\n", 1)
     (DOCS / "benchmark.md").write_text(text)
