@@ -76,7 +76,7 @@ class CompressTab(WorkTab):
             "draft and each rendering step are shown on the way.",
         )
         self.slider = gr.ImageSlider(
-            label="Left the original, right what the file decodes to. Scroll to zoom.",
+            label="Left the original, right what the file decodes to. Scroll or pinch to zoom.",
             format="png", visible=HIDDEN, max_height=620, interactive=False,
             elem_id="compress-slider",
         )  # fmt: skip

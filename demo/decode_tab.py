@@ -43,8 +43,9 @@ class DecodeTab(WorkTab):
                     "Compress makes such files.",
                 )
                 self.slider = gr.ImageSlider(
-                    label="Left the draft, right the picture. Scroll to zoom.", format="png",
-                    visible=HIDDEN, max_height=620, interactive=False, elem_id="decode-slider",
+                    label="Left the draft, right the picture. Scroll or pinch to zoom.",
+                    format="png", visible=HIDDEN, max_height=620, interactive=False,
+                    elem_id="decode-slider",
                 )  # fmt: skip
                 self.png = gr.DownloadButton("Save PNG", visible=HIDDEN, elem_id="decode-png")
                 self.numbers = gr.HTML(padding=False, elem_id="decode-numbers")

@@ -10,6 +10,7 @@ import argparse
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Page, sync_playwright
 
@@ -40,12 +41,15 @@ def compare(page: Page) -> None:
     page.wait_for_selector("#plot:enabled")
 
 
-def decode(page: Page, file: Path) -> None:
-    page.get_by_role("tab", name="Decode", exact=True).click()
-    page.set_input_files("#decode-file input[type=file]", file)
-    page.wait_for_selector("#decode-numbers .picd-bar")
-    page.click("#decode")
-    page.wait_for_selector("#decode-png:visible")
+def decode(file: Path) -> Callable[[Page], None]:
+    def show(page: Page) -> None:
+        page.get_by_role("tab", name="Decode", exact=True).click()
+        page.set_input_files("#decode-file input[type=file]", file)
+        page.wait_for_selector("#decode-numbers .picd-bar")
+        page.click("#decode")
+        page.wait_for_selector("#decode-png:visible")
+
+    return show
 
 
 def how(page: Page) -> None:
@@ -80,23 +84,20 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=DOCS)
     parser.add_argument("--tabs", default="compress,compare,decode,how")
     options = parser.parse_args()
-    file = options.out / "example.picd"
-    tabs: dict[str, Callable[[Page], None]] = {
-        "compress": compress, "compare": compare, "decode": lambda page: decode(page, file),
-        "how": how,
-    }  # fmt: skip
-    if "decode" in options.tabs:
-        picture = load_image(example_path(EXAMPLE))
-        file.write_bytes(Codec.load().encode(picture, bpp=BPP).data)
+    picture, tabs = load_image(example_path(EXAMPLE)), options.tabs.split(",")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
+    with TemporaryDirectory() as folder, sync_playwright() as playwright:
+        file = Path(folder) / "example.picd"
+        if "decode" in tabs:
+            file.write_bytes(Codec.load().encode(picture, bpp=BPP).data)
+        show = {"compress": compress, "compare": compare, "decode": decode(file), "how": how}
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for name in options.tabs.split(","):
+        for name in tabs:
             page = browser.new_page(viewport=DESKTOP)
             page.set_default_timeout(1000 * SECONDS)
             page.goto(f"{options.url}/?example={EXAMPLE}&bpp={BPP}")
             page.wait_for_selector("#compress-picture img")
-            tabs[name](page)
+            show[name](page)
             print(*photograph(page, name, options.out), sep="\n")
         browser.close()
 
