@@ -18,7 +18,7 @@ from picd.training.similarity import unlike
 
 TEXT_WEIGHT = 0.02
 """Weight of the error inside word boxes: the text stream carries the text."""
-CHROMA_WEIGHT = 4.0
+CHROMA_WEIGHT = 12.0
 """Extra weight of colour errors: at the lowest rates squared RGB error alone gives up on colour."""
 SQUARED, LIKENESS = 0.2, 0.04
 """Weights of squared error (of a range of 1) and of structural dissimilarity (0..1): squared error
