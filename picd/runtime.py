@@ -89,8 +89,8 @@ class Models:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = self.threads or cores()
-        options.enable_cpu_mem_arena = False  # it would keep what the largest picture so far took
-        options.enable_mem_pattern = False  # nor a copy of it laid out from the first run's pattern
+        # it would keep a copy of the arena, laid out from the first run's pattern
+        options.enable_mem_pattern = False
         # threads that wait for work burn the cores that the next network needs
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not self.optimise:
@@ -130,6 +130,14 @@ def _unreadable(path: Path, error: OSError) -> ModelError:
     )
 
 
+@cache
+def _run_options() -> onnxruntime.RunOptions:
+    """Give back after a run what the arena took: it would keep that of the largest picture."""
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
 @dataclass(frozen=True)
 class Network:
     """One graph; called with arrays in the graph's own order of inputs."""
@@ -141,7 +149,7 @@ class Network:
             value.name: np.ascontiguousarray(array, INPUT_TYPES[value.type])
             for value, array in zip(self.session.get_inputs(), arrays, strict=True)
         }
-        return self.session.run(None, feeds)
+        return self.session.run(None, feeds, _run_options())
 
 
 @cache

@@ -514,7 +514,9 @@ def _score_faces(run: _Run) -> None:
     size = _face_size(run, regular)
     scale = style_scale(regular, size, words)
     both = [_drawn_and_found(run, word, regular, size, scale) for word in words]
-    drawn, found = (max(float(sum(part.sum() for part in parts)), 1.0) for parts in zip(*both, strict=True))
+    drawn, found = (
+        max(float(sum(part.sum() for part in parts)), 1.0) for parts in zip(*both, strict=True)
+    )
     run.inked = float(np.log(found / drawn))
 
 
