@@ -14,7 +14,7 @@ class CodecProfile:
     ``lambdas``: rate-distortion weight (bpp + lambda * 255^2 * MSE) at quality 1 and 100.
     """
 
-    latent_slices: tuple[int, ...] = (16, 16, 32, 64)
+    latent_slices: tuple[int, ...] = (16, 16, 32, 57)
     hidden: tuple[int, int] = (96, 144)
     blocks: tuple[int, int] = (2, 2)
     synthesis_blocks: tuple[int, int] = (3, 3)
