@@ -15,9 +15,9 @@ FIRST_TRIAL, LOG_COST_SLOPE = 50, 0.03
 on screens, and only a start."""
 CLOSE = 0.985
 """A cost of more than this share of what there is ends the search: half a step costs more."""
-NEAR, MOST_HYPER = 8, 3
+NEAR, MOST_HYPER = 3, 4
 """z is that of a trial at most so many half steps away; and so many z at most."""
-POOR = 40
+POOR = 10
 """Below so many half steps z is that of a still lower quality: there its own bits count."""
 
 

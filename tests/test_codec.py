@@ -76,8 +76,8 @@ def test_budgets_are_kept_and_used(codec: Codec, page: np.ndarray, budget: int) 
 
 
 def test_a_tight_budget_drops_words_rather_than_refuse(codec: Codec, page: np.ndarray) -> None:
-    roomy, tight = (codec.encode(page, max_bytes=budget) for budget in (4000, 130))
-    assert roomy.dropped_words == 0 and tight.dropped_words > 0 and tight.bytes <= 130
+    roomy, tight = (codec.encode(page, max_bytes=budget) for budget in (4000, 115))
+    assert roomy.dropped_words == 0 and tight.dropped_words > 0 and tight.bytes <= 115
     assert tight.dropped_words + len(tight.layout.words) == len(roomy.layout.words)
 
 
