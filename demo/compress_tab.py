@@ -222,6 +222,9 @@ def _numbers(encoded: Encoded, decoded: Decoded, ratio: float) -> str:
     caption = f"Coded as {kind}."
     if encoded.dropped_words:
         caption += f" {encoded.dropped_words} words had no room as text: try a larger size."
+    lines = encoded.layout.lines
+    if pictured := sum(line.pictured for line in lines):
+        caption += f" {pictured} of {len(lines)} lines look as in the original, not typeset."
     cards = figures.cards(
         {
             "file size": figures.size_text(encoded.bytes),

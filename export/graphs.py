@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from picd.nets.codec import GLYPH_CHANNELS, ImageCodec
-from picd.nets.renderer import Renderer
+from picd.nets.renderer import Renderer, settled
 from picd.prompt import prompt_bytes
 
 OPSET = 18
@@ -40,7 +40,8 @@ class UNetStep(nn.Module):
 
     def forward(self, x_t: Tensor, time: Tensor, prompt: Tensor, *features: Tensor) -> Tensor:
         x = nn.functional.pixel_unshuffle(x_t, self.block)
-        return nn.functional.pixel_shuffle(self.unet(x, time, features, prompt), self.block)
+        residual = self.unet(x, time, features, prompt)
+        return settled(nn.functional.pixel_shuffle(residual, self.block))
 
 
 def codec_graphs(codec: ImageCodec) -> Iterator[Graph]:

@@ -160,6 +160,8 @@ def _info(options: argparse.Namespace) -> int:
     print("  ".join(f"{name} {size} B" for name, size in info.sections.items()))
     print(f"format {info.version}, model {info.model}, seed {info.seed}")
     text = " ".join(word["text"] for word in description["text"])
+    if pictured := sum(line.pictured for line in info.layout.lines):
+        print(f"lines that the picture shows itself: {pictured}")
     print(f"text: {text}" if text else "no text")
     return 0
 

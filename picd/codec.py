@@ -27,8 +27,9 @@ from picd.layout import UNITS_PER_PIXEL, Rule, TextLayout
 from picd.layout_coder import decode_layout, encode_layout, snap_layout
 from picd.limits import allowed, check_typesetting, text_limit
 from picd.ocr import Engine, load_engine
+from picd.pictured import spend, squared_error
 from picd.prompt import prompt_text
-from picd.rate import best_within
+from picd.rate import CodedImage, best_within, coded_at
 from picd.rendering import OnStep, Renderer
 from picd.rules import PRICE, fit_rules
 from picd.runtime import Models
@@ -134,7 +135,8 @@ class Codec:
         """Compress a picture of 16x16 to 16 megapixels.
 
         Give at most one of ``quality`` (1..100, default 40), ``bpp`` (bits per pixel of the whole
-        file) and ``max_bytes``; the last two are never exceeded. ``on_stage`` is called with
+        file) and ``max_bytes``; the last two are never exceeded. From quality 70 on, the picture
+        may show some of the text itself (:mod:`picd.pictured`). ``on_stage`` is called with
         "ocr" (the words), "layout" (the TextLayout) and "latents" as they are reached.
 
         Raises:
@@ -158,30 +160,39 @@ class Codec:
         report("layout", layout)
         clock.lap("typography")
 
-        def analysed() -> Latents:
+        def analysed(layout: TextLayout) -> Latents:
             y = self.image_codec.analyse(picture, render_glyphs(layout))
             report("latents", y)
             return y
 
-        def pack(quality: float, image: bytes) -> bytes:
+        def pack(quality: float, text: bytes, layout_bytes: bytes, image: bytes) -> bytes:
             header = Header(width, height, quality, natural, seed, self.models.id)
             return Container(header, text, layout_bytes, image).pack()
 
-        y = analysed()
+        def coded(y: Latents, layout: TextLayout, layout_bytes: bytes) -> _Trial:
+            if budget is None:
+                level = round(2 * (DEFAULT_QUALITY if quality is None else quality)) / 2
+                image = coded_at(self.image_codec, y, level)
+            else:
+                room = budget - len(pack(1, text, layout_bytes, b""))
+                image = best_within(self.image_codec, y, room)
+            return _Trial(self.image_codec, picture, image, layout, layout_bytes)
+
+        y = analysed(layout)
         clock.lap("transform")
 
-        if budget is None:
-            level = round(2 * (DEFAULT_QUALITY if quality is None else quality)) / 2
-            data = pack(level, self.image_codec.encode(y, level))
-        else:
-            while not (image := best_within(self.image_codec, y, budget - len(pack(1, b"")))).fits:
-                needed = len(pack(1, image.data))
-                if not (text or layout_bytes):
-                    raise PicdError(f"{budget} bytes are too few: this picture needs {needed}")
-                room = len(text) + len(layout_bytes) - (needed - budget)
-                layout, text, layout_bytes = _coded_text(fitted, max(room, 0))
-                y = analysed()
-            data = pack(image.quality, image.data)
+        while not (trial := coded(y, layout, layout_bytes)).image.fits:
+            needed = len(pack(1, text, layout_bytes, trial.image.data))
+            if not (text or layout_bytes):
+                raise PicdError(f"{budget} bytes are too few: this picture needs {needed}")
+            room = len(text) + len(layout_bytes) - (needed - budget)
+            layout, text, layout_bytes = _coded_text(fitted, max(room, 0))
+            y = analysed(layout)
+        trial = spend(
+            trial, layout, picture, lambda more: coded(analysed(more), more, encode_layout(more))
+        )
+        layout = trial.layout
+        data = pack(trial.quality, text, trial.layout_bytes, trial.image.data)
         clock.lap("entropy")
         return Encoded(
             **vars(_info(Container.unpack(data, model_id=self.models.id), layout)),
@@ -267,6 +278,28 @@ class Codec:
         """
         container = Container.unpack(data, model_id=self.models.id)
         return _info(container, _read_layout(container))
+
+
+@dataclass
+class _Trial:
+    """One way to spend a budget."""
+
+    codec: ImageCodec
+    picture: Picture
+    image: CodedImage
+    layout: TextLayout
+    layout_bytes: bytes
+
+    @property
+    def quality(self) -> float:
+        return self.image.quality if self.image.fits else 0.0
+
+    @cached_property
+    def error(self) -> float:
+        """Of the typeset page."""
+        glyphs, (height, width) = render_glyphs(self.layout), self.picture.shape[:2]
+        draft = self.codec.synthesise(self.image.y_hat, self.quality, glyphs, width, height)
+        return squared_error(typeset(draft, glyphs), self.picture)
 
 
 def _info(container: Container, layout: TextLayout) -> Info:

@@ -258,7 +258,8 @@ def word_coverage(
 
 
 def render_glyphs(layout: TextLayout) -> GlyphImage:
-    """Set every word of ``layout``; see :class:`GlyphImage`. Never fails for a valid layout."""
+    """Set every word of ``layout`` that the picture does not show; see :class:`GlyphImage`. Never
+    fails for a valid layout."""
     shape = (layout.height, layout.width)
     image = GlyphImage(
         np.zeros(shape, np.uint8),
@@ -269,6 +270,8 @@ def render_glyphs(layout: TextLayout) -> GlyphImage:
     )
     scales = layout_scales(layout)
     for line in layout.lines:
+        if line.pictured:
+            continue
         face, size = line.style.face, line.style.size
         for x0, y0, x1, y1 in word_boxes(line, *shape):
             image.box[y0:y1, x0:x1] = 1

@@ -49,11 +49,13 @@ class PlacedWord:
 
 @dataclass(frozen=True)
 class TextLine:
-    """One line: a style, a baseline (units from the top of the picture) and words left to right."""
+    """One line: a style, a baseline (units from the top of the picture) and words left to right.
+    A ``pictured`` line is not typeset: it can be read and found, and the picture shows it."""
 
     style: TextStyle
     baseline: int
     words: tuple[PlacedWord, ...]
+    pictured: bool = False
 
 
 @dataclass(frozen=True)

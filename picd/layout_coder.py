@@ -60,15 +60,18 @@ class LayoutModel:
         self._spaces: dict[tuple[int, int], int] = {}
         self._previous: TextLine | None = None
         self._place = _OTHER
+        self._pictured = False
 
     def line(self, strings: tuple[str, ...], line: TextLine | None) -> TextLine:
         """Code ``line`` (None in a decoder), whose words have the texts ``strings``."""
+        pictured = bool(line and line.pictured)
+        self._pictured = bool(self.bits.bit(f"pictured {self._pictured}", value=pictured))
         baseline = self._baseline(line and line.baseline)
         style = self._style(line and line.style)
         words: list[PlacedWord] = []
         for index, text in enumerate(strings):
             words.append(self._word(style, text, words, line and line.words[index]))
-        self._previous = TextLine(style, baseline, tuple(words))
+        self._previous = TextLine(style, baseline, tuple(words), self._pictured)
         return self._previous
 
     def _baseline(self, baseline: int | None) -> int:

@@ -23,17 +23,24 @@ POOR = 10
 
 @dataclass(frozen=True)
 class CodedImage:
-    """An image section, and the quality (1..100) it was coded at; ``fits`` is False where even the
-    cheapest is too large."""
+    """An image section, the quality (1..100) it was coded at, and the latents in it; ``fits`` is
+    False where even the cheapest is too large."""
 
     quality: float
     data: bytes
+    y_hat: Latents
     fits: bool = True
 
 
 def level(half_steps: int) -> tuple[float, float]:
     """(quality, thrift) of a trial."""
     return max(half_steps, 2) / 2, 0.04 * 1.4 ** (1 - half_steps) if half_steps < 2 else 0.0
+
+
+def coded_at(codec: ImageCodec, y: Latents, quality: float) -> CodedImage:
+    """y at a quality (1..100), whatever it costs."""
+    latents = codec.quantise(y, quality)
+    return CodedImage(quality, codec.write(latents), latents.y)
 
 
 def best_within(codec: ImageCodec, y: Latents, size: int) -> CodedImage:
@@ -43,7 +50,7 @@ def best_within(codec: ImageCodec, y: Latents, size: int) -> CodedImage:
         data = codec.write(latents)  # a few bytes more than was counted, perhaps
         fits = len(data) <= size
         if fits or half_steps == LOWEST_TRIAL:
-            return CodedImage(level(half_steps)[0], data, fits)
+            return CodedImage(level(half_steps)[0], data, latents.y, fits)
         half_steps -= 1
         latents = _quantised(codec, y, half_steps, latents.z)
 

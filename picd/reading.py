@@ -60,10 +60,14 @@ def _cells(start: float, stop: float, limit: int) -> slice:
 
 
 def layout_characters(layout: TextLayout) -> Iterator[Character]:
-    """Every character of the typeset page, words numbered in the layout's order."""
+    """Every character of the typeset page, words numbered in the layout's order; pictured lines
+    count, but are not on it."""
     scales = layout_scales(layout)
     number = 0
     for line in layout.lines:
+        if line.pictured:
+            number += len(line.words)
+            continue
         face, size = line.style.face, line.style.size
         bottom = line.baseline / UNITS_PER_PIXEL
         top = bottom - X_HEIGHT * size / UNITS_PER_PIXEL

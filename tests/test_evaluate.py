@@ -54,8 +54,16 @@ def test_likeness_minds_lost_texture_and_blocks() -> None:
     # far from the middle of the range too
     shifted = unlike(picture + 0.35, picture + 0.35 + 0.002)
     assert (0 <= shifted).all() and (shifted < 0.01).all()
+    # colour counts where the luma is the same: red with as little luma as grey
+    red = flat.clone()
+    red[:, 0, :32] += 0.2
+    red[:, 1, :32] -= 0.2 * 0.299 / 0.587
+    assert (unlike(red, flat) > 0.02).all()
+    with torch.autocast("cpu", torch.bfloat16):  # as in training
+        assert unlike(picture, picture + 0.001).max() < 0.01
     # nothing is asked where the weight is zero
-    left = torch.zeros(2, 1, 64, 64)
-    left[..., :32] = 1
-    mixed = torch.where(left > 0, picture, flat)
-    assert unlike(picture, mixed, left).max() < 0.01 < unlike(picture, mixed, 1 - left).min()
+    left, right = torch.zeros(2, 1, 64, 64), torch.zeros(2, 1, 64, 64)
+    left[..., :32], right[..., 48:] = 1, 1  # some way apart: windows overlap
+    mixed = torch.where(right > 0, flat, picture)
+    assert unlike(picture, mixed, left).max() < 1e-5
+    assert unlike(picture, mixed, right).min() > 0.02

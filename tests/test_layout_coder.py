@@ -30,7 +30,9 @@ words = st.builds(
     positions,
     st.one_of(st.integers(0, 600), st.integers(0, MAX_POSITION)),
 )
-text_lines = st.builds(TextLine, styles, positions, st.lists(words, max_size=6).map(tuple))
+text_lines = st.builds(
+    TextLine, styles, positions, st.lists(words, max_size=6).map(tuple), st.booleans()
+)
 layouts = st.builds(
     TextLayout,
     st.integers(1, 4000),

@@ -21,7 +21,8 @@ from picd.layout import Word
 from picd.nets.codec import ImageCodec
 from picd.nets.exact import ExactConv2d
 from picd.nets.profiles import SMOKE
-from picd.nets.renderer import Renderer
+from picd.nets.recogniser import Recogniser
+from picd.nets.renderer import Renderer, settled
 from picd.prompt import prompt_bytes
 from picd.training import __main__ as training
 from picd.training import codec as codec_stage
@@ -238,6 +239,33 @@ def test_controlnet_injects_at_every_level(runs: Path) -> None:
         changed = [*features]
         changed[level] = torch.ones_like(features[level])
         assert (network.unet(x, torch.ones(1), tuple(changed), prompt) - plain).abs().max() > 1e-3
+
+
+def test_faint_residuals_settle_to_nothing_but_can_grow() -> None:
+    residual = torch.tensor([0.3, 1.5, 6, 40]).view(1, 1, 1, 4).expand(1, 3, 1, 4) / 255
+    share = (settled(residual) / residual)[0, 0, 0].tolist()
+    assert share == pytest.approx([0.038, 0.5, 0.941, 0.999], abs=1e-3)
+    torch.manual_seed(2)
+    renderer = Renderer(SMOKE.renderer)
+    page, time = torch.rand(1, 3, 64, 64) - 0.5, torch.ones(1)
+    features = renderer.adaptor(page, page, torch.rand(1, 5, 64, 64))
+    prompt = renderer.prompt(torch.from_numpy(prompt_bytes(""))[None])
+    estimate = renderer.denoise(page, time, page, features, prompt)
+    torch.testing.assert_close(estimate, page)  # a new renderer returns the typeset page
+    estimate.sum().backward()
+    assert renderer.unet.conv_out.weight.grad.abs().max() > 0
+
+
+def test_reading_counts_where_there_are_words() -> None:
+    torch.manual_seed(3)
+    recogniser = Recogniser(SMOKE.recogniser).requires_grad_(False)
+    picture, box = torch.rand(1, 3, 32, 128) - 0.5, torch.zeros(1, 1, 32, 128)
+    box[..., :32] = 1
+    assert renderer_stage.misread(recogniser, picture, picture, box).abs() < 1e-6
+    left, right = picture.clone(), picture.clone()
+    left[..., :4], right[..., -4:] = 0, 0
+    assert renderer_stage.misread(recogniser, right, picture, box) < 1e-5
+    assert renderer_stage.misread(recogniser, left, picture, box) > 1e-4
 
 
 def test_imperfect_words_keep_most_of_the_truth() -> None:

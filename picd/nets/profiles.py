@@ -38,7 +38,7 @@ class RendererProfile:
     """
 
     space_to_depth: int = 4
-    channels: tuple[int, ...] = (64, 96, 128, 160)
+    channels: tuple[int, ...] = (48, 64, 96, 128)
     layers_per_block: int = 1
     adaptor_channels: int = 32
     prompt_width: int = 64

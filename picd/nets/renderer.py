@@ -33,9 +33,22 @@ LORA_TARGETS = ("conv1", "conv2", "proj_in", "proj_out")
 and out of the attention."""
 
 
+SETTLED = 1.5 / 255
+"""A residual this large, of a range of 1, counts by half: see :func:`settled`."""
+
+
 def normalised(x: Tensor) -> Tensor:
     """Each position of (N, C, H, W) divided by the root mean square over its channels."""
     return x * torch.rsqrt((x * x).mean(1, keepdim=True) + 1e-3)
+
+
+def settled(residual: Tensor) -> Tensor:
+    """A residual (N, 3, H, W) without what is fainter than a level or two.
+
+    Most of a screen is right before the renderer begins, and flat ground must stay flat: a network
+    that is nearly sure still moves it by a level here and there, and the eye finds that."""
+    power = residual.square().amax(1, keepdim=True)
+    return residual * (power / (power + SETTLED**2))
 
 
 class PositionNorm(nn.Module):
@@ -228,4 +241,6 @@ class Renderer(nn.Module):
         are the adaptor's, ``prompt`` the prompt encoder's states."""
         block = self.profile.space_to_depth
         residual = self.unet(F.pixel_unshuffle(x, block), time, features, prompt)
-        return typeset + F.pixel_shuffle(residual.float(), block)
+        residual = F.pixel_shuffle(residual.float(), block)
+        # the gradient passes straight through: what is settled to nothing could never grow
+        return typeset + residual + (settled(residual) - residual).detach()

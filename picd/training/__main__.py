@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         if stage in ("renderer", "lora"):
             verb.add_argument("--codec", type=Path, default=Path("runs/codec"))
             verb.add_argument("--start", type=Path, help="run whose weights to begin with")
+            verb.add_argument("--recogniser", type=Path, help="run of a reader of the renders")
         if stage == "renderer":
             verb.add_argument("--base", help="hub id or folder of the base model (sd21)")
         if stage == "lora":
@@ -200,6 +201,7 @@ def main() -> int:
             from picd.training import renderer
 
             options |= {"start": arguments.start, "lora": arguments.verb == "lora"}
+            options["recogniser_run"] = arguments.recogniser
             renderer.train(profile, arguments.cache, arguments.codec, out, **options)
     except PicdError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -17,7 +17,9 @@ from torch.nn import functional as F
 
 from picd.nets.codec import ImageCodec
 from picd.nets.profiles import Profile, RendererProfile
+from picd.nets.recogniser import Recogniser
 from picd.nets.renderer import Renderer
+from picd.reading import CELL
 from picd.training.checkpoints import Run, load_averaged, load_start
 from picd.training.codec import coded, cored
 from picd.training.data import KINDS, SCREENS, Batch, Crops
@@ -29,6 +31,10 @@ NEAR = 0.04
 """An error that the eye begins to mind, of a range of 1."""
 LIKENESS = 0.1
 """Weight of structural similarity."""
+READING = 0.03
+"""Weight of what the recogniser reads otherwise."""
+LATER = 4
+"""One step in so many learns an x_t that the sampler meets after its first step."""
 TINY = 1e-6
 """Crops of nothing but flat ground are typeset without any loss."""
 SMOOTH = 0.02
@@ -92,6 +98,16 @@ def _unlike(estimate: Tensor, target: Tensor) -> Tensor:
     return LIKENESS * total / 3
 
 
+def misread(recogniser: Recogniser, estimate: Tensor, target: Tensor, box: Tensor) -> Tensor:
+    """``READING`` times the Kullback-Leibler divergence of what the recogniser reads in the
+    estimate from what it reads in the target, in nats a cell of the word boxes (N, 1, H, W)."""
+    with torch.no_grad():
+        wanted = recogniser(target).float().log_softmax(1)
+    seen = recogniser(estimate).float().log_softmax(1)
+    divergence = (wanted.exp() * (wanted - seen)).sum(1, keepdim=True)
+    return READING * (divergence * F.avg_pool2d(box, CELL)).mean()
+
+
 def _smooth(difference: Tensor) -> Tensor:
     """Absolute value, but a parabola about zero."""
     return (difference**2 + SMOOTH**2).sqrt() - SMOOTH
@@ -124,6 +140,7 @@ def train(
     lora: bool = False,
     blind: bool = False,
     build: Callable[[RendererProfile], Renderer] = Renderer,
+    recogniser_run: Path | None = None,
     crop: int = 128,
     batch: int = 8,
     rate: float = 8e-4,
@@ -134,11 +151,16 @@ def train(
     begin at zero effect. ``resume`` goes on in ``folder`` itself where that has a checkpoint.
     ``lora`` freezes the start and trains low-rank updates of it, on prompted screens alone.
     For ablations: ``blind`` keeps what the text stream says from the renderer (not from the
-    codec), ``build`` makes another network.
+    codec), ``build`` makes another network. ``recogniser_run`` names that of a text recogniser
+    which is to read in the render what it reads in the picture.
     """
     torch.manual_seed(0)
     codec = load_averaged(ImageCodec(profile.codec), codec_run)
     codec.to(device, memory_format=torch.channels_last)
+    recogniser = None
+    if recogniser_run:
+        recogniser = load_averaged(Recogniser(profile.recogniser), recogniser_run)
+        recogniser.to(device, memory_format=torch.channels_last)
     renderer = build(profile.renderer)
     if start:
         load_start(renderer, start)
@@ -160,12 +182,21 @@ def train(
             prompt = renderer.prompt(data.prompt)
             x_t = page + profile.renderer.noise * torch.randn_like(page)
             t = torch.ones(batch, device=device)
-            if run.step % 2:
+            if run.step % LATER == 0:
                 t, x_t = _later(renderer, x_t, page, features, prompt)
             estimate = renderer.denoise(x_t, t, page, features, prompt)
+            figures = {}
+            reading = page.new_zeros(())
+            if recogniser:
+                box = data.glyphs[:, 4:5]
+                reading = misread(recogniser, estimate, x0, box)
+                with torch.no_grad():
+                    figures["typeset_reading"] = float(misread(recogniser, page, x0, box))
+                    figures["reading"] = float(reading)
         loss = picture_loss(estimate, x0)
         with torch.no_grad():
             before = float(picture_loss(page, x0))
-        run.update(loss, typeset=before, gain=1 - float(loss.detach()) / max(before, TINY))
+        gain = 1 - float(loss.detach()) / max(before, TINY)
+        run.update(loss + reading, typeset=before, gain=gain, **figures)
     run.log()
     run.save()

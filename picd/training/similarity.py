@@ -9,23 +9,39 @@ from torch.nn import functional as F
 
 SCALES, WINDOW, STEP = 3, 8, 4
 LUMINANCE, CONTRAST = 0.01**2, 0.03**2
-LUMA = (0.299, 0.587, 0.114)
+PLANES = (
+    (0.299, 0.587, 0.114),
+    (-0.338, -0.662, 1.0),
+    (1.0, -0.838, -0.162),
+)
+"""Luma, and the colour differences Cb and Cr of BT.601, twice as strong: there is less in them."""
+COLOUR = 0.3
+"""Weight of both colour planes together, beside 1 of luma."""
 
 
 def unlike(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
-    """1 - SSIM of the luma of (N, 3, H, W) with a range of 1, (N,): the mean over scales 1, 1/2
-    and 1/4, of windows that overlap by half; ``weight`` (N, 1, H, W) weighs them."""
-    luma = a.new_tensor(LUMA, dtype=torch.float32)[None, :, None, None]
-    a, b = ((x.float() * luma).sum(1, keepdim=True) for x in (a, b))
-    weight = torch.ones_like(b) if weight is None else weight
+    """1 - SSIM of luma and, with ``COLOUR``, of colour, of (N, 3, H, W) with a range of 1; (N,).
+
+    The mean over scales 1, 1/2 and 1/4 (of colour: the last two) of windows that overlap by half;
+    ``weight`` (N, 1, H, W) weighs them."""
+    weight = torch.ones_like(b[:, :1]) if weight is None else weight
     total = a.new_zeros(len(a))
+    a, b = _planes(a), _planes(b)
     for scale in range(SCALES):
         if scale:
             a, b, weight = (F.avg_pool2d(x, 2) for x in (a, b, weight))
-        share = _mean(weight)
-        lost = (1 - _similarity(a, b)) * share
-        total = total + lost.mean((1, 2, 3))
+        planes = a.shape[1] if scale else 1
+        lost = 1 - _similarity(a[:, :planes], b[:, :planes])
+        lost = lost.new_tensor((1, COLOUR / 2, COLOUR / 2)[:planes])[:, None, None] * lost
+        total = total + (lost * _mean(weight)).sum(1).mean((1, 2))
     return total / SCALES
+
+
+def _planes(picture: Tensor) -> Tensor:
+    """Luma and colour (N, 3, H, W), grey at 0.5."""
+    red, green, blue = (picture.float() - 0.5).unbind(1)
+    # sums, not a convolution: autocast would round that to bfloat16
+    return 0.5 + torch.stack([r * red + g * green + b * blue for r, g, b in PLANES], 1)
 
 
 def _similarity(a: Tensor, b: Tensor) -> Tensor:
