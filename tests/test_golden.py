@@ -71,7 +71,7 @@ CASES: dict[str, tuple[Picture, dict]] = {
     "terminal": (part("terminal", 0, 0, 640, 360), {"max_bytes": 2000}),
     "terminal-small-budget": (part("terminal", 40, 60), {"max_bytes": 500}),
     "chart": (part("chart", 0, 0, 480, 320), {"quality": 20}),
-    "web": (part("web", 0, 0, 480, 300), {"bpp": 0.08}),
+    "web": (part("web", 0, 0, 480, 300), {"bpp": 0.25}),
     "dashboard": (part("dashboard", 200, 100), {"quality": 60}),
     "slide-natural": (part("slide", 0, 0), {"quality": 30, "content": "natural"}),
     "sign": (part("sign", 100, 100), {"quality": 45, "ocr": "none"}),
@@ -106,6 +106,7 @@ def unicode_layout() -> TextLayout:
             style,
             100 * (row + 1),
             tuple(PlacedWord(text, 12 + 150 * i, 20 * len(text)) for i, text in enumerate(words)),
+            pictured=row == 1,
         )
         for row, (style, words) in enumerate(texts)
     ]
@@ -156,9 +157,11 @@ def regenerated(codec: Codec) -> None:
         write(codec, name)
 
 
-def test_every_kind_is_there() -> None:
+def test_every_kind_is_there(codec: Codec) -> None:
     assert sorted(file.stem for file in FOLDER.glob("*.picd")) == sorted(CASES)
     assert len(CASES) == 20
+    lines = codec.info((FOLDER / "web.picd").read_bytes()).layout.lines
+    assert len({line.pictured for line in lines}) == 2  # some typeset, some not
 
 
 @pytest.mark.parametrize("name", CASES)
