@@ -27,7 +27,7 @@ from picd.layout import UNITS_PER_PIXEL, Rule, TextLayout
 from picd.layout_coder import decode_layout, encode_layout, snap_layout
 from picd.limits import allowed, check_typesetting, text_limit
 from picd.ocr import Engine, load_engine
-from picd.pictured import spend, squared_error
+from picd.pictured import spend
 from picd.prompt import prompt_text
 from picd.rate import CodedImage, best_within, coded_at
 from picd.rendering import OnStep, Renderer
@@ -295,11 +295,11 @@ class _Trial:
         return self.image.quality if self.image.fits else 0.0
 
     @cached_property
-    def error(self) -> float:
-        """Of the typeset page."""
+    def page(self) -> Picture:
+        """Typeset, as the decoder will see it."""
         glyphs, (height, width) = render_glyphs(self.layout), self.picture.shape[:2]
-        draft = self.codec.synthesise(self.image.y_hat, self.quality, glyphs, width, height)
-        return squared_error(typeset(draft, glyphs), self.picture)
+        y_hat, quality = self.image.y_hat, self.image.quality
+        return typeset(self.codec.synthesise(y_hat, quality, glyphs, width, height), glyphs)
 
 
 def _info(container: Container, layout: TextLayout) -> Info:

@@ -2,8 +2,8 @@
 
 Typeset text is sharp for next to nothing, but it is set in our fonts, and more bytes for the
 picture around it do not mend that. So once the quality is such that letters coded as a picture can
-be read, lines go over to the picture, those first that our fonts fit worst, as long as the error
-falls. Their words are sent all the same, to be read and found.
+be read, lines go over to the picture, those first that our fonts fit worst, where they look better
+for it. Their words are sent all the same, to be read and found.
 """
 
 from __future__ import annotations
@@ -20,23 +20,25 @@ from picd.glyphs import render_glyphs, typeset, word_boxes
 from picd.layout import TextLayout
 
 LEGIBLE = 70.0
-"""The quality from which coded letters are as legible as typeset ones: on seven screens at 0.04 to
-0.15 bits per pixel, text accuracy was the typeset page's within 0.02 above it, and fell below."""
-SHARES = 4
-"""Lines go over in so many parts."""
+"""The quality from which coded letters can be read: on seven screens at 0.04 to 0.15 bits per pixel
+text accuracy was about the typeset page's above it, and fell fast below."""
+HALVINGS = 3
+"""All lines, half or a quarter of them are tried."""
+ALLOWANCE = 0.03
+"""A line may lose so much structural similarity: its face and colours are right then."""
 BLUR = 1.5
 LUMINANCE, CONTRAST = 0.01**2, 0.03**2
 
 
 class Attempt(Protocol):
-    """The picture coded for some layout: its quality, 0 where it did not fit, and the squared error
-    of the typeset page."""
+    """The picture coded for some layout: its quality, 0 where it did not fit, and the typeset page,
+    uint8 (H, W, 3)."""
 
     @property
     def quality(self) -> float: ...
 
     @property
-    def error(self) -> float: ...
+    def page(self) -> NDArray[np.uint8]: ...
 
 
 T = TypeVar("T", bound=Attempt)
@@ -48,28 +50,27 @@ def spend(
     picture: NDArray[np.uint8],
     attempt: Callable[[TextLayout], T],
 ) -> T:
-    """The best of what ``attempt`` codes with some lines pictured, and ``first``, with none: that
-    is legible and has the least error. Half of the lines are tried, then fewer or more."""
+    """The best of what ``attempt`` codes with some lines pictured, and ``first``, with none.
+
+    As many lines as are legible go over, in halves; of these, those come back that were more like
+    the original when typeset; and it must have been worth it in squared error."""
     if first.quality < LEGIBLE or not layout.lines:
         return first
-    order = worst_first(layout, picture)
-
-    def share(parts: int) -> T:
-        return attempt(with_pictured(layout, order[: -(-parts * len(order) // SHARES)]))
-
-    def better(one: T, other: T) -> bool:
-        return one.quality >= LEGIBLE and one.error < other.error
-
-    best = share(SHARES // 2)
-    if not better(best, first):
-        fewer = share(SHARES // 4)
-        return fewer if better(fewer, first) else first
-    for parts in range(SHARES // 2 + 1, SHARES + 1):
-        more = share(parts)
-        if not better(more, best):
+    typeset_likeness = line_likeness(layout, picture, typeset(picture, render_glyphs(layout)))
+    order = np.argsort(typeset_likeness, kind="stable")
+    for halvings in range(HALVINGS):
+        chosen = order[: -(-len(order) >> halvings)]
+        trial = attempt(with_pictured(layout, chosen))
+        if trial.quality >= LEGIBLE:
             break
-        best = more
-    return best
+    else:
+        return first
+    coded_likeness = line_likeness(layout, picture, trial.page)
+    better = [i for i in chosen if coded_likeness[i] + ALLOWANCE >= typeset_likeness[i]]
+    if len(better) < len(chosen):
+        trial = attempt(with_pictured(layout, better))
+    ours, plain = (cv2.norm(t.page, picture, cv2.NORM_L2SQR) for t in (trial, first))
+    return trial if ours < plain else first
 
 
 def with_pictured(layout: TextLayout, chosen: Collection[int]) -> TextLayout:
@@ -78,20 +79,17 @@ def with_pictured(layout: TextLayout, chosen: Collection[int]) -> TextLayout:
     return replace(layout, lines=tuple(lines))
 
 
-def worst_first(layout: TextLayout, picture: NDArray[np.uint8]) -> list[int]:
-    """Indices of the lines, by rising likeness of the typeset line to ``picture`` (H, W, 3)."""
-    likeness = _likeness(picture, typeset(picture, render_glyphs(layout)))
+def line_likeness(
+    layout: TextLayout, picture: NDArray[np.uint8], page: NDArray[np.uint8]
+) -> NDArray[np.float64]:
+    """Mean structural similarity of ``page`` to ``picture`` (H, W, 3) in the boxes of each line."""
+    likeness = _likeness(picture, page)
     scores = []
     for line in layout.lines:
         boxes = word_boxes(line, *likeness.shape)
         areas = [likeness[y0:y1, x0:x1] for x0, y0, x1, y1 in boxes]
         scores.append(np.mean([area.mean() for area in areas if area.size] or [1.0]))
-    return np.argsort(scores, kind="stable").tolist()
-
-
-def squared_error(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """The sum over two pictures."""
-    return cv2.norm(a, b, cv2.NORM_L2SQR)
+    return np.array(scores)
 
 
 def _likeness(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
