@@ -21,10 +21,12 @@ from tqdm import tqdm
 
 from picd.bulk import mapped, shared_codec
 from picd.errors import PicdError
+from picd.glyphs import render_glyphs
 from picd.images import load_image
 from picd.layout_coder import encode_layout
 from picd.metrics import character_error_rate, compare, jaccard, read_text, words
 from picd.peers import Peer
+from picd.pictured import with_pictured
 from picd.training.prepare import HELD_BACK, SUFFIXES
 
 FIGURES = ("psnr", "ssimulacra2", "flip")
@@ -143,7 +145,7 @@ def _measured(
         container = CONTAINER if peers[name].name == "avif" else 0
         row[f"{name}_bpp"] = 8 * max(len(peer.data) - container, 0) / original[..., 0].size
     pictures = ours | {name: peer.image for name, peer in theirs.items()}
-    elsewhere = decoded.glyphs.box == 0
+    elsewhere = render_glyphs(with_pictured(decoded.layout, ())).box == 0
     # a render may be the typeset page, and beside the text draft and page are one: measure once
     compared = cache(
         lambda pixels, names: compare(original, _picture(pixels, original), None, names)
