@@ -53,7 +53,7 @@ GOLDEN = TextLayout(
         TextLine(_BODY, 300, (PlacedWord("Ctrl+S", 1604, 158),)),
     ),
 )
-GOLDEN_BYTES = bytes.fromhex("00009df7b4ee99d647fd635268c17bf09c572b9701889f15b5bd")
+GOLDEN_BYTES = bytes.fromhex("000088f1ca5446673a8dbc645f6e678ab0ddaabd4c420d46414d")
 """Changes with the layout prior, that is with the model id, and only then."""
 
 
