@@ -360,26 +360,28 @@ def processor_seconds(pid: int, over: float) -> float:
 
 
 def test_three_visitors_at_once(browser, address: str, picture: Path, encoded: Encoded) -> None:
-    query = f"/?bpp={BPP}"
     with (
-        visitor(browser, address, query) as first,
-        visitor(browser, address, query) as second,
-        visitor(browser, address, query, viewport=PHONE) as third,
+        # the first one's picture is large: it keeps the others waiting while they are looked at
+        visitor(browser, address, f"/?example=web&bpp={BPP}") as first,
+        visitor(browser, address, f"/?bpp={BPP}") as second,
+        visitor(browser, address, f"/?bpp={BPP}", viewport=PHONE) as third,
     ):
-        visitors = (first, second, third)
-        for each in visitors:
+        for each in (second, third):
             upload(each, "#compress-picture", picture)
             each.wait_for_selector("#bpp >> text=At most 798 B")
-        for each in visitors:
+        first.wait_for_selector("#bpp >> text=for this picture")
+        for each in (first, second, third):
             each.click("#compress")
         if LINE.at_once == 1:
             third.wait_for_selector("#compress-status >> text=2 visitors before you")
             third.click("#compress-stop")
             third.wait_for_selector("#compress-status >> text=Stopped")
             third.click("#compress")
-        for each in visitors:
+        for each in (second, third):
             each.wait_for_selector("#picd")
             assert downloaded(each, "#picd") == ("page.picd", encoded.data)
+        first.wait_for_selector("#picd")
+        assert downloaded(first, "#picd")[0] == "web.picd"
 
 
 def test_sixteen_megapixels_are_taken(desktop, tmp_path: Path) -> None:
