@@ -67,10 +67,12 @@ def spend(
         return first
     coded_likeness = line_likeness(layout, picture, trial.page)
     better = [i for i in chosen if coded_likeness[i] + ALLOWANCE >= typeset_likeness[i]]
+    if not better:
+        return first
     if len(better) < len(chosen):
         trial = attempt(with_pictured(layout, better))
     ours, plain = (cv2.norm(t.page, picture, cv2.NORM_L2SQR) for t in (trial, first))
-    return trial if ours < plain else first
+    return trial if trial.quality >= LEGIBLE and ours < plain else first
 
 
 def with_pictured(layout: TextLayout, chosen: Collection[int]) -> TextLayout:
