@@ -219,7 +219,7 @@ def _size(pixels: int, bpp: float) -> str:
 
 def _numbers(encoded: Encoded, decoded: Decoded, ratio: float) -> str:
     kind = {"screen": "a screen", "natural": "a photo"}[encoded.content]
-    caption = f"Coded as {kind}."
+    caption = f"Coded as {kind}{', at half its size' if encoded.halved else ''}."
     if encoded.dropped_words:
         caption += f" {encoded.dropped_words} words had no room as text: try a larger size."
     lines = encoded.layout.lines

@@ -20,8 +20,8 @@ MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_SEED = 2**64 - 1
 MIN_QUALITY, MAX_QUALITY = 1.0, 100.0
 
-_NATURAL, _HAS_TEXT = 1, 2
-_KNOWN_FLAGS = _NATURAL | _HAS_TEXT
+_NATURAL, _HAS_TEXT, _HALVED = 1, 2, 4
+_KNOWN_FLAGS = _NATURAL | _HAS_TEXT | _HALVED
 _CHECKSUM_BYTES = 4
 _SMALLEST = len(MAGIC) + 1 + MODEL_ID_BYTES + 1 + 1 + 1 + 1 + 1 + _CHECKSUM_BYTES
 
@@ -32,7 +32,8 @@ class Header:
 
     ``width``, ``height`` in pixels (1..16384, product at most 16 Mi); ``quality`` 1..100 in half
     steps; ``natural`` picks the photograph prompt and weights; ``seed`` 0..2**64-1 starts the
-    renderer's noise; ``model_id`` is the first 4 bytes of the SHA-256 of the model manifest.
+    renderer's noise; ``model_id`` is the first 4 bytes of the SHA-256 of the model manifest;
+    ``halved`` says that the image section holds the picture at half its width and height.
     """
 
     width: int
@@ -41,6 +42,7 @@ class Header:
     natural: bool
     seed: int
     model_id: bytes
+    halved: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Container:
         if not 0 <= header.seed <= MAX_SEED:
             raise ValueError(f"seed must be in 0..{MAX_SEED}, got {header.seed}")
         has_text = bool(self.text or self.layout)
-        flags = _NATURAL * header.natural | _HAS_TEXT * has_text
+        flags = _NATURAL * header.natural | _HAS_TEXT * has_text | _HALVED * header.halved
         out = bytearray(MAGIC)
         out.append(VERSION)
         out += header.model_id
@@ -135,7 +137,8 @@ class Container:
             if not text_length + layout_length:
                 raise BitstreamError("file says it has text but its text sections are empty")
             text, layout = reader.take(text_length), reader.take(layout_length)
-        header = Header(width, height, half_steps / 2, bool(flags & _NATURAL), seed, file_model)
+        natural, halved = bool(flags & _NATURAL), bool(flags & _HALVED)
+        header = Header(width, height, half_steps / 2, natural, seed, file_model, halved)
         return Container(header, text, layout, reader.rest())
 
 

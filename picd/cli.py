@@ -162,6 +162,8 @@ def _info(options: argparse.Namespace) -> int:
     text = " ".join(word["text"] for word in description["text"])
     if pictured := sum(line.pictured for line in info.layout.lines):
         print(f"lines that the picture shows itself: {pictured}")
+    if info.halved:
+        print("the picture is coded at half its size")
     print(f"text: {text}" if text else "no text")
     return 0
 

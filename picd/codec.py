@@ -29,11 +29,11 @@ from picd.limits import allowed, check_typesetting, text_limit
 from picd.ocr import Engine, load_engine
 from picd.pictured import spend
 from picd.prompt import prompt_text
-from picd.rate import CodedImage, best_within, coded_at
 from picd.rendering import OnStep, Renderer
 from picd.rules import PRICE, fit_rules
 from picd.runtime import Models
 from picd.text_coder import decode_text, encode_text
+from picd.trials import Trial, Trials
 from picd.typography import fit_layout
 
 DEFAULT_QUALITY = 40.0
@@ -48,7 +48,8 @@ OnStage = Callable[[str, object], None]
 
 @dataclass(frozen=True)
 class Info:
-    """What a file says of itself. ``sections`` are bytes: header, text, layout, image."""
+    """What a file says of itself. ``sections`` are bytes: header, text, layout, image; ``halved``
+    is a picture that was coded at half its size."""
 
     version: int
     model: str
@@ -57,6 +58,7 @@ class Info:
     quality: float
     content: str
     seed: int
+    halved: bool
     sections: dict[str, int]
     layout: TextLayout
 
@@ -103,7 +105,7 @@ class Codec:
 
     def __init__(self, models: Models) -> None:
         self.models = models
-        self.image_codec = ImageCodec(models)
+        self.image_codec, self.half_codec = ImageCodec(models), ImageCodec(models, scale=2)
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -160,40 +162,32 @@ class Codec:
         report("layout", layout)
         clock.lap("typography")
 
-        def analysed(layout: TextLayout) -> Latents:
-            y = self.image_codec.analyse(picture, render_glyphs(layout))
-            report("latents", y)
-            return y
+        trials = Trials(
+            self.image_codec, self.half_codec, picture, natural, lambda: report("latents", None)
+        )
 
-        def pack(quality: float, text: bytes, layout_bytes: bytes, image: bytes) -> bytes:
-            header = Header(width, height, quality, natural, seed, self.models.id)
-            return Container(header, text, layout_bytes, image).pack()
+        def pack(text: bytes, layout_bytes: bytes, trial: Trial | None = None) -> bytes:
+            level, halved = (trial.image.quality, trial.halved) if trial else (1.0, False)
+            header = Header(width, height, level, natural, seed, self.models.id, halved)
+            return Container(header, text, layout_bytes, trial.image.data if trial else b"").pack()
 
-        def coded(y: Latents, layout: TextLayout, layout_bytes: bytes) -> _Trial:
+        def coded(layout: TextLayout, layout_bytes: bytes) -> Trial:
             if budget is None:
                 level = round(2 * (DEFAULT_QUALITY if quality is None else quality)) / 2
-                image = coded_at(self.image_codec, y, level)
-            else:
-                room = budget - len(pack(1, text, layout_bytes, b""))
-                image = best_within(self.image_codec, y, room)
-            return _Trial(self.image_codec, picture, image, layout, layout_bytes)
+                return trials.at(level, layout, layout_bytes)
+            return trials.within(budget - len(pack(text, layout_bytes)), layout, layout_bytes)
 
-        y = analysed(layout)
-        clock.lap("transform")
-
-        while not (trial := coded(y, layout, layout_bytes)).image.fits:
-            needed = len(pack(1, text, layout_bytes, trial.image.data))
+        while not (trial := coded(layout, layout_bytes)).image.fits:
+            needed = len(pack(text, layout_bytes, trial))
             if not (text or layout_bytes):
                 raise PicdError(f"{budget} bytes are too few: this picture needs {needed}")
             room = len(text) + len(layout_bytes) - (needed - budget)
             layout, text, layout_bytes = _coded_text(fitted, max(room, 0))
-            y = analysed(layout)
-        trial = spend(
-            trial, layout, picture, lambda more: coded(analysed(more), more, encode_layout(more))
-        )
+        trial = spend(trial, layout, picture, lambda more: coded(more, encode_layout(more)))
         layout = trial.layout
-        data = pack(trial.quality, text, trial.layout_bytes, trial.image.data)
+        data = pack(text, trial.layout_bytes, trial)
         clock.lap("entropy")
+        clock.move(trials.seconds, "entropy", "transform")
         return Encoded(
             **vars(_info(Container.unpack(data, model_id=self.models.id), layout)),
             data=data,
@@ -225,13 +219,12 @@ class Codec:
         container = Container.unpack(data, model_id=self.models.id)
         header = container.header
         layout = _read_layout(container)
-        y_hat = self.image_codec.decode(container.image, header.width, header.height)
+        image_codec = self._image_codec(header)
+        y_hat = image_codec.decode(container.image, header.width, header.height)
         clock.lap("entropy")
 
         glyphs = render_glyphs(layout)
-        draft = self.image_codec.synthesise(
-            y_hat, header.quality, glyphs, header.width, header.height
-        )
+        draft = image_codec.synthesise(y_hat, header.quality, glyphs, header.width, header.height)
         page = typeset(draft, glyphs)
         clock.lap("draft")
 
@@ -245,7 +238,7 @@ class Codec:
                 seed=header.seed if seed is None else seed,
                 prompt=prompt_text(layout_text(layout), natural=header.natural),
                 steps=steps,
-                guide=self._guide(guidance, page, glyphs, layout, y_hat, header.quality),
+                guide=self._guide(guidance, page, glyphs, layout, y_hat, header),
                 on_step=on_step,
             )
             image, taken, blended = result.image, result.steps, result.blended_words
@@ -262,13 +255,16 @@ class Codec:
         glyphs: GlyphImage,
         layout: TextLayout,
         y_hat: Latents,
-        quality: float,
+        header: Header,
     ) -> Guide | None:
         """Guidance at ``strength`` times the model's own."""
         if not strength:
             return None
-        sent = self.image_codec.sent(y_hat, quality, glyphs)
+        sent = self._image_codec(header).sent(y_hat, header.quality, glyphs)
         return Guide(self.models, strength, page, glyphs, layout, sent)
+
+    def _image_codec(self, header: Header) -> ImageCodec:
+        return self.half_codec if header.halved else self.image_codec
 
     def info(self, data: bytes) -> Info:
         """What is in a file, without decoding its picture.
@@ -278,28 +274,6 @@ class Codec:
         """
         container = Container.unpack(data, model_id=self.models.id)
         return _info(container, _read_layout(container))
-
-
-@dataclass
-class _Trial:
-    """One way to spend a budget."""
-
-    codec: ImageCodec
-    picture: Picture
-    image: CodedImage
-    layout: TextLayout
-    layout_bytes: bytes
-
-    @property
-    def quality(self) -> float:
-        return self.image.quality if self.image.fits else 0.0
-
-    @cached_property
-    def page(self) -> Picture:
-        """Typeset, as the decoder will see it."""
-        glyphs, (height, width) = render_glyphs(self.layout), self.picture.shape[:2]
-        y_hat, quality = self.image.y_hat, self.image.quality
-        return typeset(self.codec.synthesise(y_hat, quality, glyphs, width, height), glyphs)
 
 
 def _info(container: Container, layout: TextLayout) -> Info:
@@ -313,6 +287,7 @@ def _info(container: Container, layout: TextLayout) -> Info:
         quality=header.quality,
         content="natural" if header.natural else "screen",
         seed=header.seed,
+        halved=header.halved,
         sections={"header": len(container.pack()) - sum(sections.values()), **sections},
         layout=layout,
     )
@@ -417,6 +392,11 @@ class _Clock:
         self.seconds[stage] = now - self.last
         self.last = now
         self.seconds["total"] = now - self.start
+
+    def move(self, seconds: float, of: str, to: str) -> None:
+        """Seconds of one stage were another's."""
+        self.seconds[of] -= seconds
+        self.seconds[to] = self.seconds.get(to, 0.0) + seconds
 
     def total(self) -> dict[str, float]:
         self.seconds["total"] = time.perf_counter() - self.start

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from picd.errors import ModelError
 from picd.glyphs import GlyphImage
-from picd.image_codec import LATENT_SCALE, Sent, glyph_planes, picture_planes
+from picd.image_codec import LATENT_SCALE, Sent, glyph_planes, picture_planes, reduced
 from picd.layout import TextLayout
 from picd.reading import CELL, CLASSES, Character, layout_characters, read
 from picd.runtime import Models, tiled
@@ -80,15 +80,23 @@ class Guide:
         return tiled(lambda *a: self.text(*a)[0], inputs, 1, margin=TEXT_MARGIN)
 
     def _recompression_gradient(self, x0: Planes) -> Planes:
-        difference = x0 - self.sent.skeleton
-        difference[self.sent.told] = 0
-        inputs = [(difference, 1), (self.glyphs, 1), (self.sent.latents, LATENT_SCALE)]
-        tolerance = self.sent.tolerance
+        sent, (height, width) = self.sent, x0.shape[2:]
+        below, beside = sent.skeleton.shape[2] - height, sent.skeleton.shape[3] - width
+        difference = np.pad(x0, ((0, 0), (0, 0), (0, below), (0, beside)), mode="edge")
+        difference -= sent.skeleton
+        difference[sent.told] = 0
+        inputs = [
+            (reduced(difference, sent.scale), 1),
+            (sent.glyphs, 1),
+            (sent.latents, LATENT_SCALE),
+        ]
         gradient = tiled(
-            lambda *a: self.recompress(*a, tolerance)[0], inputs, 1, margin=RECOMPRESS_MARGIN
+            lambda *a: self.recompress(*a, sent.tolerance)[0], inputs, 1, margin=RECOMPRESS_MARGIN
         )
-        gradient[self.sent.told] = 0
-        return gradient
+        # each pixel of a square moves by as much as their mean is to
+        gradient = gradient.repeat(sent.scale, 2).repeat(sent.scale, 3)
+        gradient[sent.told] = 0
+        return gradient[:, :, :height, :width]
 
     @cached_property
     def _weight(self) -> Planes:

@@ -20,11 +20,12 @@ sizes = st.tuples(st.integers(1, MAX_SIDE), st.integers(1, MAX_SIDE)).filter(
     lambda size: size[0] * size[1] <= MAX_PIXELS
 )
 containers = st.builds(
-    lambda size, half_steps, natural, seed, model, text, layout, image: Container(
-        Header(*size, half_steps / 2, natural, seed, model), text, layout, image
+    lambda size, half_steps, natural, halved, seed, model, text, layout, image: Container(
+        Header(*size, half_steps / 2, natural, seed, model, halved), text, layout, image
     ),
     sizes,
     st.integers(2, 200),
+    st.booleans(),
     st.booleans(),
     st.integers(0, MAX_SEED),
     st.binary(min_size=4, max_size=4),

@@ -9,6 +9,7 @@ from PIL import Image
 from picd import Codec
 from picd.codec import is_screen, layout_text, layout_words
 from picd.errors import BitstreamError, PicdError
+from picd.trials import HALVED_UP_TO
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,23 @@ def test_photograph_has_no_text(codec: Codec) -> None:
     assert not is_screen(photo)
     encoded = codec.encode(photo, quality=50)
     assert encoded.content == "natural" and encoded.sections["text"] == 0
+
+
+def test_photographs_are_halved_where_bytes_are_few(codec: Codec) -> None:
+    y, x = np.mgrid[0:200, 0:300]
+    noise = np.random.default_rng(0).normal(0, 3, x.shape)
+    waves = 128 + 60 * np.sin(x / 17 + np.sin(y / 23)) + noise
+    photo = np.clip(np.stack([waves, waves, 255 - waves], 2), 0, 255).astype(np.uint8)
+    few = codec.encode(photo, max_bytes=400, content="natural")
+    many = codec.encode(photo, max_bytes=12000, content="natural")
+    screen = codec.encode(photo, max_bytes=400, content="screen", ocr="none")
+    assert (few.halved, many.halved, screen.halved) == (True, False, False)
+    for encoded, budget in ((few, 400), (many, 12000)):
+        assert len(encoded.data) <= budget
+        assert codec.info(encoded.data).halved == encoded.halved
+        assert codec.decode(encoded.data, stage="draft").image.shape == photo.shape
+    assert codec.encode(photo, quality=HALVED_UP_TO, content="natural").halved
+    assert not codec.encode(photo, quality=HALVED_UP_TO + 0.5, content="natural").halved
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ class Fields:
         return value + (byte << shift)
 
 
-def read_container(data: bytes) -> tuple[int, int, bytes]:
-    """(width, height, image section)."""
+def read_container(data: bytes) -> tuple[int, int, bool, bytes]:
+    """(width, height, whether at half that size, image section)."""
     assert zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little")
     fields = Fields(data[:-4])
     assert fields.take(5) == b"PICD\x01"
@@ -47,7 +47,7 @@ def read_container(data: bytes) -> tuple[int, int, bytes]:
     if flags & 2:
         text, layout = fields.varint(), fields.varint()
         fields.take(text + layout)
-    return width, height, data[fields.at : -4]
+    return width, height, bool(flags & 4), data[fields.at : -4]
 
 
 class RangeDecoder:
@@ -94,7 +94,7 @@ def read_latents(folder: Path, image: bytes, width: int, height: int) -> np.ndar
         return session.run(None, dict(zip(names, inputs, strict=True)))
 
     hyper = [bounds(row) for row in tables["hyper_counts"]]
-    rows, columns = -(-height // 64), -(-width // 64)
+    rows, columns = -(-height // 64), -(-width // 64)  # of the picture as it is coded
     z = [[reader.symbol(row) for _ in range(rows * columns)] for row in hyper]
     limit = (tables["hyper_counts"].shape[1] - 1) // 2
     z = np.array(z, np.float32).reshape(1, -1, rows, columns) - limit
@@ -129,11 +129,13 @@ def test_latents(codec: Codec) -> None:
     files = sorted(GOLDEN.glob("*.picd"), key=lambda file: file.stat().st_size)[:4]
     for file in files:
         data = file.read_bytes()
-        width, height, image = read_container(data)
+        width, height, halved, image = read_container(data)
         container = Container.unpack(data, model_id=None)
         header = container.header
         assert (width, height, image) == (header.width, header.height, container.image)
-        ours = codec.image_codec.decode(image, width, height)[0]
-        theirs = read_latents(codec.models.folder, image, width, height)
+        image_codec = codec.half_codec if header.halved else codec.image_codec
+        ours = image_codec.decode(image, width, height)[0]
+        s = 1 + halved
+        theirs = read_latents(codec.models.folder, image, -(-width // s), -(-height // s))
         assert np.array_equal(theirs, ours), file.name
     assert len(files) == 4

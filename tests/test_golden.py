@@ -135,15 +135,16 @@ def decoded_facts(codec: Codec, data: bytes) -> tuple[dict, np.ndarray]:
     size = (-(-width // THUMBNAIL), -(-height // THUMBNAIL))
     small = Image.fromarray(decoded.image).resize(size, Image.Resampling.BOX)
     facts = {
-        "latents": hashlib.sha256(latents(codec.image_codec, container).tobytes()).hexdigest(),
+        "latents": hashlib.sha256(latents(codec.models, container).tobytes()).hexdigest(),
         "layout": hashlib.sha256(repr(decoded.layout).encode("utf-8", "replace")).hexdigest(),
         "text": layout_text(decoded.layout),
     }
     return facts, np.asarray(small)
 
 
-def latents(image_codec: ImageCodec, container: Container) -> np.ndarray:
+def latents(models: Models, container: Container) -> np.ndarray:
     header: Header = container.header
+    image_codec = ImageCodec(models, 1 + header.halved)
     return image_codec.decode(container.image, header.width, header.height).astype("<f4")
 
 
@@ -201,7 +202,7 @@ def calls(regenerated: None) -> dict[str, list[Call]]:
     models = RecordingModels()
     for name in CASES:
         data = (FOLDER / f"{name}.picd").read_bytes()
-        latents(ImageCodec(models), Container.unpack(data, model_id=models.id))
+        latents(models, Container.unpack(data, model_id=models.id))
     exact = {name for name, entry in models.manifest["networks"].items() if entry["exact"]}
     assert set(models.calls) == exact
     return models.calls

@@ -26,7 +26,7 @@ from picd import Codec
 from picd.errors import ModelError
 from picd.glyphs import render_glyphs, typeset
 from picd.guidance import Guide, lost_words, word_mask
-from picd.image_codec import Sent, picture_planes
+from picd.image_codec import Sent, glyph_planes, picture_planes, reduced
 from picd.layout import TextLayout
 from picd.nets.codec import Analysis
 from picd.nets.profiles import SMOKE
@@ -91,7 +91,8 @@ def guide(networks: Networks, set_page: TextLayout) -> Guide:
     told = np.zeros(shape, bool)
     told[..., : HEIGHT // 4, :] = True
     skeleton = np.full(shape, 0.1, np.float32)
-    sent = Sent(latents.astype(np.float32), np.full(8, 0.05, np.float32), skeleton, told)
+    latents, tolerance = latents.astype(np.float32), np.full(8, 0.05, np.float32)
+    sent = Sent(latents, tolerance, skeleton, told, glyph_planes(glyphs), 1)
     return Guide(networks, 1.0, page, glyphs, set_page, sent)
 
 
@@ -179,6 +180,24 @@ def test_latents_within_tolerance_leave_the_estimate_alone(
     guide.text_strength = np.float32(0)
     guide.sent = replace(guide.sent, tolerance=np.full(8, 1e6, np.float32))
     assert np.array_equal(guide.step(estimate, last=False), estimate)
+
+
+def test_a_half_size_picture_is_guided_by_its_means(guide: Guide, estimate: np.ndarray) -> None:
+    guide.text_strength, guide.recompress_strength = np.float32(0), np.float32(1e-2)
+    sent = guide.sent
+    padded = tuple((0, -side % 128) for side in (HEIGHT, WIDTH))
+    guide.sent = replace(
+        sent,
+        latents=sent.latents[:, :, : -(-HEIGHT // 128) * 4, : -(-WIDTH // 128) * 4],
+        skeleton=np.pad(sent.skeleton, ((0, 0), (0, 0), *padded)),
+        told=np.pad(np.zeros_like(sent.told), ((0, 0), (0, 0), *padded)),
+        glyphs=reduced(np.pad(sent.glyphs, ((0, 0), (0, 0), *padded)), 2),
+        scale=2,
+    )
+    change = guide.step(estimate, last=False) - estimate
+    assert change.shape == estimate.shape and np.abs(change).max() > 0
+    squares = change.reshape(3, HEIGHT // 2, 2, WIDTH // 2, 2)
+    assert np.abs(squares - squares[:, :, :1, :, :1]).max() < 1e-6 < np.abs(change).max()
 
 
 def test_no_seams(guide: Guide, estimate: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -33,12 +34,14 @@ def _latents(codec: Codec, picture: np.ndarray) -> np.ndarray:
     quality=st.integers(2, 200),
     seed=st.integers(0, 2**32 - 1),
     loudness=st.sampled_from([0.0, 0.3, 3.0, 80.0]),
+    scale=st.sampled_from([1, 2]),
 )
 def test_latents_round_trip(
-    codec: Codec, height: int, width: int, quality: int, seed: int, loudness: float
+    codec: Codec, height: int, width: int, quality: int, seed: int, loudness: float, scale: int
 ) -> None:
-    image_codec = codec.image_codec
-    shape = (1, sum(image_codec.slices), 4 * -(-height // 64), 4 * -(-width // 64))
+    image_codec = ImageCodec(codec.models, scale)
+    cell = 64 * scale
+    shape = (1, sum(image_codec.slices), 4 * -(-height // cell), 4 * -(-width // cell))
     y = (np.random.default_rng(seed).normal(size=shape) * loudness).astype(np.float32)
     data = image_codec.encode(y, quality / 2)
     decoded = image_codec.decode(data, width, height)
@@ -75,6 +78,25 @@ def test_quality_buys_bytes_and_fidelity(codec: Codec, page: np.ndarray) -> None
         errors.append(np.mean((draft.astype(float) - page) ** 2))
     assert sizes == sorted(sizes) and sizes[0] * 4 < sizes[-1]
     assert errors == sorted(errors, reverse=True) and errors[-1] < errors[0] / 4
+
+
+def test_half_size(codec: Codec, page: np.ndarray) -> None:
+    """Half a picture's size is a quarter of its latents, and shows what is twice as large."""
+    height, width = page.shape[:2]
+    glyphs = render_glyphs(TextLayout(width, height))
+    half = codec.half_codec
+    y = half.analyse(page, glyphs)
+    assert y.shape[2:] == (4 * -(-height // 128), 4 * -(-width // 128))
+    draft = half.synthesise(half.quantise(y, 60).y, 60, glyphs, width, height)
+    assert draft.shape == page.shape
+    small, wanted = (
+        cv2.resize(p, (width // 4, height // 4), interpolation=cv2.INTER_AREA).astype(float)
+        for p in (draft, page)
+    )
+    assert np.abs(small - wanted).mean() < 6
+    soft = cv2.resize(cv2.resize(page, None, fx=0.5, fy=0.5), (width, height))
+    errors = [np.mean((p.astype(float) - page) ** 2) for p in (draft, soft)]
+    assert errors[0] < 2 * errors[1]
 
 
 @pytest.mark.parametrize("threads, optimise", [(1, True), (2, True), (1, False), (2, False)])

@@ -8,7 +8,7 @@ they are unknown. ``prepare`` writes it. Arrays are memory-mapped: a crop reads 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset
 
 from picd.errors import PicdError
@@ -55,6 +56,15 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         return Batch(*(value.to(device) for value in vars(self).values()))
 
+    def chosen(self, which: Tensor) -> Batch:
+        """Those of the pictures, by a mask (N,)."""
+        return Batch(*(value[which] for value in vars(self).values()))
+
+    def reduced(self, scale: int) -> Batch:
+        """The batch at 1 / ``scale`` of its width and height."""
+        names = ("picture", "glyphs", "ground", "skeleton")
+        return replace(self, **{n: F.avg_pool2d(getattr(self, n), scale) for n in names})
+
     def without_text(self) -> Batch:
         """The batch without glyphs, and prompted as screens without text."""
         unread = torch.from_numpy(prompt_bytes(prompt_text("", natural=False)))
@@ -63,7 +73,9 @@ class Batch:
 
 
 class Crops(IterableDataset):
-    """An endless source of random batches; ``loader`` reads ahead in a process of its own."""
+    """An endless source of random batches; ``loader`` reads ahead in a process of its own.
+
+    Photographs are reduced by one of ``distances``."""
 
     def __init__(
         self,
@@ -72,8 +84,10 @@ class Crops(IterableDataset):
         batch: int,
         seed: int = 0,
         kinds: Mapping[str, float] = KINDS,
+        distances: Sequence[float] = (1.0, 1.0, 1.5, 2.0),
     ) -> None:
         self.random, self.kinds = np.random.default_rng(seed), kinds
+        self.distances = distances
         self.size, self.batch, self.cache = size, batch, cache
         self.refresh()
 
@@ -116,8 +130,7 @@ class Crops(IterableDataset):
         return [self._crop(kind, array) for _ in range(CROPS_PER_PICTURE)], prompt_bytes(prompt)
 
     def _crop(self, kind: str, array: np.ndarray) -> np.ndarray:
-        # photographs are also seen from further away
-        factor = self.random.choice([1.0, 1.0, 1.5, 2.0]) if kind == "photo" else 1.0
+        factor = self.random.choice(self.distances) if kind == "photo" else 1.0
         side = min(int(self.size * factor), *array.shape[:2])
         top, left = (int(self.random.integers(0, n - side + 1)) for n in array.shape[:2])
         crop = np.array(array[top : top + side, left : left + side])

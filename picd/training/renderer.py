@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from pytorch_msssim import ssim
 from torch import Tensor
 from torch.nn import functional as F
 
+from picd.image_codec import gain_level
 from picd.nets.codec import ImageCodec
 from picd.nets.profiles import Profile, RendererProfile
 from picd.nets.recogniser import Recogniser
@@ -23,6 +23,8 @@ from picd.reading import CELL
 from picd.training.checkpoints import Run, load_averaged, load_start
 from picd.training.codec import coded, cored
 from picd.training.data import KINDS, SCREENS, Batch, Crops
+from picd.training.similarity import unlike
+from picd.trials import HALVED_UP_TO
 
 ALIGNED = 0.85
 """Correlation of typeset page and original in a patch, above which they show the same glyphs."""
@@ -45,7 +47,18 @@ def drafts(codec: ImageCodec, batch: Batch, position: Tensor) -> Tensor:
     """What the decoder's draft would be: (N, 3, H, W), clipped and rounded to 8 bits."""
     with torch.no_grad():
         draft = cored(coded(codec, batch, position)[1], batch)
+        halved = batch.natural & (1 + 99 * position <= HALVED_UP_TO)
+        if halved.any():
+            draft[halved] = halved_drafts(codec, batch.chosen(halved), position[halved])
         return torch.floor(draft.clamp(-0.5, 0.5) * 255 + 128).clamp(0, 255) / 255 - 0.5
+
+
+def halved_drafts(codec: ImageCodec, batch: Batch, position: Tensor) -> Tensor:
+    """Of pictures that are coded at half their size (:mod:`picd.trials`)."""
+    level = [gain_level(1 + 99 * float(p), 2) for p in position]
+    small = batch.reduced(2)
+    draft = coded(codec, small, (position.new_tensor(level) - 1) / 99)[1]
+    return F.interpolate(draft, scale_factor=2, mode="bicubic")
 
 
 def typeset(draft: Tensor, batch: Batch) -> Tensor:
@@ -84,18 +97,8 @@ def picture_loss(estimate: Tensor, target: Tensor) -> Tensor:
     error = estimate - target
     edges = (_smooth(error.diff(dim=2)).mean(), _smooth(error.diff(dim=3)).mean())
     near = 0.5 * NEAR * torch.log1p((error / NEAR) ** 2)
-    return near.mean() + 0.5 * sum(edges) + 2 * (error**2).mean() + _unlike(estimate, target)
-
-
-def _unlike(estimate: Tensor, target: Tensor) -> Tensor:
-    """``LIKENESS`` times 1 - SSIM of the luma, mean over scales 1, 1/2 and 1/4."""
-    luma = estimate.new_tensor([0.299, 0.587, 0.114])[None, :, None, None]
-    a, b = (((x.float() + 0.5) * luma).sum(1, keepdim=True) for x in (estimate, target))
-    total = estimate.new_zeros(())
-    for _ in range(3):
-        total = total + 1 - ssim(a, b, data_range=1.0, win_size=7, win_sigma=1.2)
-        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
-    return LIKENESS * total / 3
+    structure = LIKENESS * unlike(estimate + 0.5, target + 0.5).mean()
+    return near.mean() + 0.5 * sum(edges) + 2 * (error**2).mean() + structure
 
 
 def misread(recogniser: Recogniser, estimate: Tensor, target: Tensor, box: Tensor) -> Tensor:
