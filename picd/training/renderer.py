@@ -22,7 +22,7 @@ from picd.nets.renderer import Renderer
 from picd.reading import CELL
 from picd.training.checkpoints import Run, load_averaged, load_start
 from picd.training.codec import coded, cored
-from picd.training.data import KINDS, SCREENS, Batch, Crops
+from picd.training.data import SCREENS, Batch, Crops
 from picd.training.similarity import unlike
 from picd.trials import HALVED_UP_TO
 
@@ -35,6 +35,8 @@ LIKENESS = 0.1
 """Weight of structural similarity."""
 READING = 0.03
 """Weight of what the recogniser reads otherwise."""
+KINDS = {"photo": 0.5, "screen": 0.2, "page": 0.3}
+"""Share of each kind of picture in a batch: a photograph's draft has the most to gain."""
 LATER = 4
 """One step in so many learns an x_t that the sampler meets after its first step."""
 TINY = 1e-6
