@@ -26,6 +26,14 @@ from picd.rules import paint_rules
 FONT_FOLDER = Path(__file__).parent / "fonts"
 
 
+SAME_GROUND = 8
+"""Levels by which a line's ground and the skeleton may differ and still be the same."""
+BESIDE, SOFT = 64, 2.0
+"""Pixels about words that their ground is shaded from, and over which shades are smoothed."""
+ALIKE = 24
+"""Levels from the ground of words, beyond which what is beside them is something else."""
+
+
 @dataclass(frozen=True)
 class Face:
     """A bundled font: ``family`` is sans, serif or mono; ``file`` lies in ``picd/fonts``."""
@@ -319,21 +327,67 @@ def word_boxes(line: TextLine, height: int, width: int) -> list[tuple[int, int, 
 def typeset(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.uint8]:
     """Paint ``glyphs`` over ``draft``, both of one size; returns uint8 (H, W, 3).
 
-    Ghosts of the text in the draft give way to the ground; where the draft is close to the
-    ground it stays, so that no patch shows. Ink is blended by coverage in sRGB, as browsers do.
+    Ghosts of the text in the draft give way to the ground, which is shaded as the draft is beside
+    it; where the draft is close to that it stays, so that no patch shows. Ink is blended by
+    coverage in sRGB, as browsers do.
     """
     rows, columns = np.flatnonzero(glyphs.box.any(axis=1)), np.flatnonzero(glyphs.box.any(axis=0))
     if not len(rows):
         return draft.copy()
     area = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    page, ground = draft[area].astype(np.float32), glyphs.ground[area].astype(np.float32)
-    away = level_distance(draft[area], glyphs.ground[area]).astype(np.float32)
+    page, ground = draft[area].astype(np.float32), _shaded_ground(draft, glyphs)[area]
+    away = np.abs(page - ground).max(-1)
     weight = (glyphs.box[area] * np.clip((away - 4) / 10, 0, 1))[..., None]
     page += (ground - page) * weight
     page += (glyphs.ink[area] - page) * (glyphs.coverage[area][..., None] / np.float32(255))
     result = draft.copy()
     result[area] = (page + 0.5).astype(np.uint8)
     return result
+
+
+def told(glyphs: GlyphImage) -> NDArray[np.bool_]:
+    """Where the layout has told everything: words on a ground that is the skeleton's, (H, W)."""
+    return (glyphs.box > 0) & (level_distance(glyphs.ground, glyphs.skeleton) <= SAME_GROUND)
+
+
+def _shaded_ground(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.float32]:
+    """The ground of words (H, W, 3), one colour a line, shaded as the draft is beside them: text on
+    a gradient or a photograph would stand in a patch. Not where the skeleton has a flat ground."""
+    ground = glyphs.ground.astype(np.float32)
+    untold = (glyphs.box > 0) & ~told(glyphs)
+    if not untold.any():
+        return ground
+    rows, columns = np.flatnonzero(untold.any(axis=1)), np.flatnonzero(untold.any(axis=0))
+    area = tuple(slice(max(at[0] - BESIDE, 0), at[-1] + BESIDE) for at in (rows, columns))
+    box = glyphs.box[area].astype(np.float32)
+    away = draft[area] - filled(ground[area], box)
+    beside = ((box == 0) & (np.abs(away).max(-1) < ALIKE)).astype(np.float32)
+    shade = cv2.GaussianBlur(filled(away, beside), (0, 0), SOFT)
+    ground[area] += shade * untold[area][..., None]
+    return ground
+
+
+def filled(picture: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A picture (H, W, 3) with what is not ``known`` (H, W), 0..1, from what is known near it, the
+    nearest most: by halving, and back (pull-push; Gortler et al. 1996). 0 if nothing is known."""
+    return _pushed(picture * known[..., None], known)
+
+
+def _pushed(weighted: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:
+    height, width = known.shape
+    if height == width == 1:
+        return weighted
+    size = -(-width // 2), -(-height // 2)
+    edges = (0, 2 * size[1] - height, 0, 2 * size[0] - width, cv2.BORDER_REPLICATE)
+    coarse, share = (
+        cv2.resize(cv2.copyMakeBorder(x, *edges), size, interpolation=cv2.INTER_AREA)
+        for x in (weighted, known)
+    )
+    # one known pixel in four is enough
+    certain = np.minimum(4 * share, 1) / np.maximum(share, np.float32(1e-6))
+    coarse = _pushed(coarse * certain[..., None], share * certain)
+    fine = cv2.resize(coarse, (2 * size[0], 2 * size[1]), interpolation=cv2.INTER_LINEAR)
+    return weighted + (1 - known)[..., None] * fine[:height, :width]
 
 
 def level_distance(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:

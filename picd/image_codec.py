@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picd.errors import BitstreamError
-from picd.glyphs import GlyphImage, level_distance
+from picd.glyphs import GlyphImage, told
 from picd.rules import GREY
 from picd.runtime import ALIGNMENT, Models, pad_to_alignment, tiled
 
@@ -29,8 +29,6 @@ MARGIN = 192
 """Pixels of context that the transforms look at, rounded up to the alignment."""
 CORE, CORE_SIDE = (6, 12), 5
 """Levels of difference that are dropped and kept, by the largest in a square of so many pixels."""
-SAME_GROUND = 8
-"""Levels by which a line's ground and the skeleton may differ and still be the same."""
 Latents = NDArray[np.float32]
 
 
@@ -356,9 +354,8 @@ def glyph_planes(glyphs: GlyphImage, alignment: int = ALIGNMENT) -> Latents:
 def told_planes(glyphs: GlyphImage, alignment: int = ALIGNMENT) -> NDArray[np.bool_]:
     """Where the layout has told everything already, words on a ground that is the skeleton's:
     bool (1, 3, H', W'), padded to the alignment."""
-    told = (glyphs.box > 0) & (level_distance(glyphs.ground, glyphs.skeleton) <= SAME_GROUND)
-    told = pad_to_alignment(told[..., None], alignment).transpose(2, 0, 1)[None]
-    return np.broadcast_to(told, (1, 3, *told.shape[2:]))
+    planes = pad_to_alignment(told(glyphs)[..., None], alignment).transpose(2, 0, 1)[None]
+    return np.broadcast_to(planes, (1, 3, *planes.shape[2:]))
 
 
 def cored(difference: Latents) -> Latents:

@@ -20,9 +20,10 @@ INK, GROUND = (0, 0, 0), (255, 255, 255)
 WIDTHS = [398, 407, 416, 380, 399, 380, 383, 429, 477, 346, 349, 375, 415, 415, 413, 344, 385, 356]
 
 
-def one_word(text, face=3, size=64, x=80, width=None, baseline=120, shape=(60, 300)):
+def one_word(text, face=3, size=64, x=80, width=None, baseline=120, shape=(60, 300),
+             ground=GROUND):  # fmt: skip
     width = width or max(word_extent(face, size, text)[1], 1)
-    line = TextLine(TextStyle(face, size, INK, GROUND), baseline, (PlacedWord(text, x, width),))
+    line = TextLine(TextStyle(face, size, INK, ground), baseline, (PlacedWord(text, x, width),))
     return TextLayout(shape[1], shape[0], (line,))
 
 
@@ -116,6 +117,18 @@ def test_typeset_keeps_what_is_close_to_the_ground():
     glyphs = render_glyphs(layout)
     page = typeset(draft, glyphs)
     assert (page[glyphs.coverage == 0] == 252).all()
+
+
+def test_text_on_a_gradient_stands_in_no_patch():
+    layout = one_word("Hill", size=80, ground=(170, 170, 170))
+    ramp = np.linspace(150, 190, 300).round().astype(np.uint8)
+    draft = np.broadcast_to(ramp[None, :, None], (60, 300, 3)).copy()
+    glyphs = render_glyphs(layout)
+    (x0, y0, x1, y1), *_ = word_boxes(layout.lines[0], 60, 300)
+    smeared = draft.copy()
+    smeared[y0:y1, x0:x1] = 20
+    page = typeset(smeared, glyphs).astype(int)
+    assert np.abs(page - draft)[(glyphs.coverage == 0) & (glyphs.box > 0)].max() <= 6
 
 
 def test_an_empty_layout_leaves_the_draft():

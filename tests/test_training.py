@@ -24,6 +24,7 @@ from picd.nets.profiles import SMOKE
 from picd.nets.recogniser import Recogniser
 from picd.nets.renderer import Renderer, settled
 from picd.prompt import prompt_bytes
+from picd.rules import GREY
 from picd.training import __main__ as training
 from picd.training import codec as codec_stage
 from picd.training import renderer as renderer_stage
@@ -280,14 +281,19 @@ def test_imperfect_words_keep_most_of_the_truth() -> None:
     assert 1 < moved <= 4
 
 
-def test_typeset_on_tensors_is_the_serving_one(cache: Path) -> None:
-
-    array = np.load(cache / "page-made.npy")[:64, :256]
+@pytest.mark.parametrize("flat", [True, False])
+def test_typeset_on_tensors_is_the_serving_one(cache: Path, flat: bool) -> None:
+    array = np.array(np.load(cache / "page-made.npy")[:64, :256])
+    draft = np.full((64, 256, 3), (90, 120, 200), np.uint8)
+    if not flat:  # the ground is shaded as the draft beside it
+        array[..., 11:] = GREY
+        across = np.linspace(-30, 30, 256)[None, :, None]
+        draft = np.clip(array[..., 8:11].max((0, 1)) - 40 + across, 0, 255).astype(np.uint8)
+        draft = np.broadcast_to(draft, (64, 256, 3)).copy()
     glyphs = GlyphImage(
         array[..., 3], _unmultiplied(array), array[..., 8:11],
         (array[..., 7] > 0).astype(np.uint8), array[..., 11:],
     )  # fmt: skip
-    draft = np.full((64, 256, 3), (90, 120, 200), np.uint8)
     expected = typeset(draft, glyphs).astype(float)
     batch = Batch.of(array[None], np.array([False]), prompt_bytes("")[None])
     page = renderer_stage.typeset(torch.from_numpy(draft).permute(2, 0, 1)[None] / 255 - 0.5, batch)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from picd.image_codec import CORE, CORE_SIDE, SAME_GROUND
+from picd.glyphs import SAME_GROUND
+from picd.image_codec import CORE, CORE_SIDE
 from picd.nets.codec import CodecOutput, ImageCodec
 from picd.nets.profiles import CodecProfile, Profile
 from picd.training.checkpoints import Run, load_start
@@ -36,10 +37,15 @@ BALANCE = 0.35
 def coded(codec: ImageCodec, batch: Batch, position: torch.Tensor) -> tuple[CodecOutput, Tensor]:
     """The codec on what the skeleton does not tell, and its draft (N, 3, H, W), not clipped; see
     :meth:`picd.image_codec.ImageCodec.analyse`."""
-    away = (batch.ground - batch.skeleton - 0.5).abs().amax(1, keepdim=True)
-    untold = ((batch.glyphs[:, 4:5] < 0.5) | (away > SAME_GROUND / 255)).float()
+    untold = 1 - (batch.glyphs[:, 4:5] > 0.5) * (1 - away_from_skeleton(batch))
     out = codec((batch.picture - batch.skeleton) * untold, batch.glyphs, position)
     return out, out.draft.float() * untold + batch.skeleton
+
+
+def away_from_skeleton(batch: Batch) -> Tensor:
+    """1 where the ground of words is not the skeleton's, (N, 1, H, W)."""
+    away = (batch.ground - batch.skeleton - 0.5).abs().amax(1, keepdim=True)
+    return (away > SAME_GROUND / 255).float()
 
 
 def pictured(batch: Batch, position: Tensor) -> Batch:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from picd.glyphs import ALIKE, SOFT
 from picd.image_codec import gain_level
 from picd.nets.codec import ImageCodec
 from picd.nets.profiles import Profile, RendererProfile
@@ -21,7 +22,7 @@ from picd.nets.recogniser import Recogniser
 from picd.nets.renderer import Renderer
 from picd.reading import CELL
 from picd.training.checkpoints import Run, load_averaged, load_start
-from picd.training.codec import coded, cored
+from picd.training.codec import away_from_skeleton, coded, cored
 from picd.training.data import SCREENS, Batch, Crops
 from picd.training.similarity import unlike
 from picd.trials import HALVED_UP_TO
@@ -67,9 +68,54 @@ def typeset(draft: Tensor, batch: Batch) -> Tensor:
     """:func:`picd.glyphs.typeset` on tensors in -0.5..0.5."""
     coverage, ink, box = batch.glyphs[:, :1], batch.glyphs[:, 1:4], batch.glyphs[:, 4:5]
     page = draft + 0.5
-    away = (page - batch.ground).abs().amax(1, keepdim=True) * 255
-    page = page + (batch.ground - page) * (box * ((away - 4) / 10).clamp(0, 1))
+    ground = shaded_ground(page, batch)
+    away = (page - ground).abs().amax(1, keepdim=True) * 255
+    page = page + (ground - page) * (box * ((away - 4) / 10).clamp(0, 1))
     return page * (1 - coverage) + ink - 0.5
+
+
+def shaded_ground(page: Tensor, batch: Batch) -> Tensor:
+    """The ground of words as :func:`picd.glyphs.typeset` has it, (N, 3, H, W) in 0..1."""
+    box, ground = (batch.glyphs[:, 4:5] > 0.5).float(), batch.ground
+    untold = box * away_from_skeleton(batch)
+    if not untold.any():
+        return ground
+
+    away = page - filled(ground, box)
+    beside = (1 - box) * (away.abs().amax(1, keepdim=True) * 255 < ALIKE)
+    return ground + _soft(filled(away, beside)) * untold
+
+
+def filled(picture: Tensor, known: Tensor) -> Tensor:
+    """:func:`picd.glyphs.filled` of (N, C, H, W)."""
+    return _pushed(picture * known, known)
+
+
+def _pushed(weighted: Tensor, known: Tensor) -> Tensor:
+    height, width = known.shape[2:]
+    if height == width == 1:
+        return weighted
+    edges = (0, width % 2, 0, height % 2)
+    coarse, share = (F.avg_pool2d(F.pad(x, edges, "replicate"), 2) for x in (weighted, known))
+    certain = (4 * share).clamp_max(1) / share.clamp_min(1e-6)
+    coarse = _pushed(coarse * certain, share * certain)
+    fine = F.interpolate(coarse, scale_factor=2, mode="bilinear")
+    return weighted + (1 - known) * fine[:, :, :height, :width]
+
+
+def _soft(x: Tensor) -> Tensor:
+    """A Gaussian blur of :data:`picd.glyphs.SOFT` pixels, as OpenCV's of floats."""
+    radius = round(4 * SOFT)
+    places = torch.arange(-radius, radius + 1, device=x.device)
+    kernel = torch.exp(-0.5 * (places / SOFT) ** 2)
+    kernel = (kernel / kernel.sum())[None, None, :, None].expand(x.shape[1], 1, -1, 1)
+    with torch.autocast(x.device.type, enabled=False):  # which would round to bfloat16
+        for padding, weight in (
+            ((0, 0, radius, radius), kernel),
+            ((radius, radius, 0, 0), kernel.transpose(2, 3)),
+        ):
+            x = F.conv2d(F.pad(x.float(), padding, "reflect"), weight, groups=x.shape[1])
+    return x
 
 
 def sharp_target(picture: Tensor, page: Tensor, box: Tensor) -> Tensor:
