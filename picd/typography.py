@@ -59,7 +59,7 @@ BOLD = np.array([face.bold for face in FACES])
 LONE_CORRELATION, STRANGE_CORRELATION = 0.6, 0.7
 """What a single character on its line needs, and what symbols and letters need that are of no
 size of the page: mostly these are icons."""
-INK_SCALE, GROUND_SCALE, COLOUR_BITS = 40.0, 10.0, 10.0
+INK_SCALE, GROUND_SCALE, COLOUR_BITS = 20.0, 10.0, 10.0
 """RGB distances that are worth a bit or so a letter, and what a further colour costs."""
 WITNESSES = 6
 """So many runs of a look, the longest, decide for the others."""
