@@ -364,7 +364,7 @@ def _shaded_ground(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.f
     beside = ((box == 0) & (np.abs(away).max(-1) < ALIKE)).astype(np.float32)
     shade = cv2.GaussianBlur(filled(away, beside), (0, 0), SOFT)
     ground[area] += shade * untold[area][..., None]
-    return ground
+    return np.clip(ground, 0, 255)
 
 
 def filled(picture: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -61,6 +61,8 @@ LONE_CORRELATION, STRANGE_CORRELATION = 0.6, 0.7
 size of the page: mostly these are icons."""
 INK_SCALE, GROUND_SCALE, COLOUR_BITS = 20.0, 10.0, 10.0
 """RGB distances that are worth a bit or so a letter, and what a further colour costs."""
+STRENGTH = 0.25
+"""Weight of an ink's distance in strength, which thin letters hardly tell, beside that in hue."""
 WITNESSES = 6
 """So many runs of a look, the longest, decide for the others."""
 SIZE_STEP = 2
@@ -785,7 +787,6 @@ def _styles(
     weights = [run.letters for run in runs]
     grounds = _shared([run.ground for run in runs], weights, GROUND_SCALE)
     inks = [_ink(image, run, scales[run.face, run.size]) for run in runs]
-    # How strong the ink is of thin letters can hardly be told, its hue can.
     axes = [ink - run.ground for run, ink in zip(runs, inks, strict=True)]
     inks = _shared(inks, weights, INK_SCALE, axes)
     return [
@@ -819,7 +820,7 @@ def _shared(
 ) -> list[Colour]:
     """Quantised colours, as few as describe the page shortest: a colour becomes a heavier one when
     what is lost, letters x (distance / scale)^2 / 2, is less than COLOUR_BITS. Distances along
-    the ``axes`` count half."""
+    the ``axes`` count ``STRENGTH``."""
     members: dict[Colour, list[int]] = defaultdict(list)
     for index, colour in enumerate(colours):
         members[_quantised(colour)].append(index)
@@ -832,7 +833,7 @@ def _shared(
         def loss(leader: Colour, colour: Colour = colour, axis: Floats | None = mean_axis) -> float:
             away = np.subtract(leader, colour).astype(np.float64)
             if axis is not None and (power := float(axis @ axis)) > 0:
-                away -= 0.5 * (away @ axis) / power * axis
+                away -= (1 - STRENGTH) * (away @ axis) / power * axis
             return total[colour] * float(away @ away) / scale**2 / 2
 
         best = min(leaders, key=loss, default=None)

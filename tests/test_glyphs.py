@@ -131,6 +131,17 @@ def test_text_on_a_gradient_stands_in_no_patch():
     assert np.abs(page - draft)[(glyphs.coverage == 0) & (glyphs.box > 0)].max() <= 6
 
 
+def test_shades_stay_within_the_range():
+    """A word with nothing like its ground beside it takes the shade of the next, and no more than
+    white can be."""
+    bright, dim = (one_word("on", x=x, ground=(c,) * 3) for x, c in ((60, 250), (800, 236)))
+    glyphs = render_glyphs(TextLayout(300, 60, bright.lines + dim.lines))
+    draft = np.full((60, 300, 3), 255, np.uint8)
+    draft[:, :150] = 0
+    page = typeset(draft, glyphs)
+    assert page[(glyphs.coverage == 0) & (glyphs.box > 0)].min() > 200
+
+
 def test_an_empty_layout_leaves_the_draft():
     draft = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     assert (typeset(draft, render_glyphs(TextLayout(30, 20))) == draft).all()

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from picd.codec import Codec
 from picd.images import load_image
-from picd.metrics import jaccard, psnr, read_text, words
+from picd.metrics import jaccard, psnr, read_text, ssimulacra2, words
 
 STRIP_CELL = (160, 320)
 """Height and width in pixels of what the film strip shows of a step."""
@@ -46,8 +46,8 @@ def sweep(
             decoded = codec.decode(data, steps=steps, guidance=float(text + recompression > 0))
             accuracy = jaccard(words(read_text(decoded.image)), truth)
             share = decoded.blended_words / max(len(decoded.layout.words), 1)
-            row = [accuracy, psnr(original, decoded.image), share]
-            figures[text, recompression].append(row)
+            likeness = psnr(original, decoded.image), ssimulacra2(original, decoded.image)
+            figures[text, recompression].append([accuracy, *likeness, share])
             (out / "table.md").write_text(_table(figures))
         codec.models.manifest["guidance"] = default
         if number == 0:
@@ -60,15 +60,15 @@ def sweep(
 
 def _table(figures: dict[tuple[float, float], list[list[float]]]) -> str:
     lines = [
-        "| text | recompression | pages | text accuracy | PSNR | words blended in |",
-        "|---" * 6 + "|",
+        "| text | recompression | pages | text accuracy | PSNR | SSIMULACRA2 | words blended in |",
+        "|---" * 7 + "|",
     ]
     for (text, recompression), rows in figures.items():
         if rows:
-            accuracy, decibel, share = np.mean(rows, 0)
+            accuracy, decibel, likeness, share = np.mean(rows, 0)
             lines.append(
                 f"| {text:g} | {recompression:g} | {len(rows)} | {accuracy:.4f} | {decibel:.3f} "
-                f"| {share:.4f} |"
+                f"| {likeness:.2f} | {share:.4f} |"
             )
     return "\n".join(lines) + "\n"
 

@@ -83,7 +83,7 @@ def shaded_ground(page: Tensor, batch: Batch) -> Tensor:
 
     away = page - filled(ground, box)
     beside = (1 - box) * (away.abs().amax(1, keepdim=True) * 255 < ALIKE)
-    return ground + _soft(filled(away, beside)) * untold
+    return (ground + _soft(filled(away, beside)) * untold).clamp(0, 1)
 
 
 def filled(picture: Tensor, known: Tensor) -> Tensor:
