@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import picd.guidance
@@ -33,6 +34,7 @@ from picd.nets.profiles import SMOKE
 from picd.nets.recogniser import Recogniser
 from picd.reading import CELL, CLASSES, layout_characters
 from picd.runtime import Network
+from picd.training import __main__ as training
 
 HEIGHT, WIDTH = 256, 384
 
@@ -271,3 +273,22 @@ def test_strength_0_loads_nothing_and_costs_nothing(page: np.ndarray) -> None:
     assert decoded.seconds["guidance"] == 0 and decoded.blended_words == 0
     assert not any(name.startswith("guidance") for name in codec.models._networks)
     assert picture_planes(decoded.image).shape[1] == 3
+
+
+def test_the_sweep(
+    page: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    Image.fromarray(page).save(tmp_path / "page.png")
+    strengths = ["--text", "0", "0.0001", "--recompression", "0"]
+    arguments = ["--pages", str(tmp_path), "--max-bytes", "2000", "--steps", "1", *strengths]
+    arguments = ["picd.training", "guidance", *arguments, "-o", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", arguments)
+    assert training.main() == 0
+    table = capsys.readouterr().out
+    assert table.count("\n| 0") == 2 and "of a UNet step" in table  # none, and one pair
+    rows = [[float(v) for v in r.split("|")[1:-1]] for r in table.splitlines() if r[:3] == "| 0"]
+    assert all(row[2] == 1 and 0 < row[3] <= 1 and row[4] > 10 for row in rows)
+    assert (tmp_path / "out" / "strip.png").exists()

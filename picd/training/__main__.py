@@ -158,9 +158,6 @@ def main() -> int:
         if arguments.verb == "ablate":
             _ablate(arguments)
             return 0
-        profile = PROFILES["smoke" if arguments.smoke else arguments.profile]
-        full_size = arguments.verb == "renderer" and profile.name == "sd21"
-        crop, rate = (profile.renderer.tile, 1e-4) if full_size else (128, 5e-4)
         if arguments.verb == "guidance":
             from picd.training.guidance import sweep
 
@@ -174,6 +171,9 @@ def main() -> int:
             )
             print(table)
             return 0
+        profile = PROFILES["smoke" if arguments.smoke else arguments.profile]
+        full_size = arguments.verb == "renderer" and profile.name == "sd21"
+        crop, rate = (profile.renderer.tile, 1e-4) if full_size else (128, 5e-4)
         options = {
             "minutes": arguments.minutes,
             "device": _device(arguments.device),
