@@ -27,9 +27,6 @@ READING, FITTING, CODING, SEARCHING = (
 LOADING, DRAFT, RENDERING = "Loading the model", "Decoding the draft", "Rendering"
 NEXT_STAGE = {"ocr": FITTING, "layout": CODING, "latents": SEARCHING}
 """What begins when the codec reports a stage as reached."""
-VIEWS = ("Text", "Words", "Draft", "Typeset")
-SHOW_VIEW = f"""(view) => {list(VIEWS)}.map((name) =>
-  ({{__type__: "update", visible: name === view || "{HIDDEN}"}}))"""
 
 
 class CompressTab(WorkTab):
@@ -91,20 +88,19 @@ class CompressTab(WorkTab):
             self.open = gr.Button("Open in Decode", elem_id="open-in-decode", **button)
             self.share = gr.Button("Copy link", elem_id="share", **button)
         self.link = gr.HTML(padding=False, elem_id="link")
-        # not tabs: tabs within tabs keep Gradio 6.17 busy, with thousands of layouts a second
-        self.view = gr.Radio(
-            VIEWS, value=VIEWS[0], show_label=False, container=False, elem_id="compress-view",
-            elem_classes="picd-later",
-        )  # fmt: skip
-        self.text = gr.Textbox(
-            label="Text in the file", lines=6, max_lines=16, buttons=["copy"], interactive=False,
-            elem_id="compress-text", elem_classes="picd-later",
-        )  # fmt: skip
-        large = {"format": "png", "interactive": False, "buttons": ["fullscreen"],
-                 "visible": HIDDEN, "elem_classes": "picd-later"}  # fmt: skip
-        self.words = gr.Image(label="Words sent as text", **large)
-        self.draft = gr.Image(label="The picture stream alone", **large)
-        self.typeset = gr.Image(label="The text set over the draft", **large)
+        with gr.Tabs(elem_classes="picd-later"):
+            with gr.Tab("Text"):
+                self.text = gr.Textbox(
+                    label="Text in the file", lines=6, max_lines=16, buttons=["copy"],
+                    interactive=False, elem_id="compress-text",
+                )  # fmt: skip
+            large = {"format": "png", "interactive": False, "buttons": ["fullscreen"]}
+            with gr.Tab("Words"):
+                self.words = gr.Image(label="Words sent as text", **large)
+            with gr.Tab("Draft"):
+                self.draft = gr.Image(label="The picture stream alone", **large)
+            with gr.Tab("Typeset"):
+                self.typeset = gr.Image(label="The text set over the draft", **large)
 
     def settings(self) -> list:
         """The components that make a :class:`Settings`, in its order."""
@@ -114,8 +110,6 @@ class CompressTab(WorkTab):
         ]  # fmt: skip
 
     def _wire(self) -> None:
-        views = [self.text, self.words, self.draft, self.typeset]
-        self.view.change(None, self.view, views, js=SHOW_VIEW, **QUICK)
         outputs = [
             self.slider, self.numbers, self.picd, self.png, self.link, self.text, self.words,
             self.draft, self.typeset,

@@ -21,6 +21,7 @@ from picd.nets.profiles import Profile, RendererProfile
 from picd.nets.recogniser import Recogniser
 from picd.nets.renderer import Renderer
 from picd.reading import CELL
+from picd.runtime import ALIGNMENT
 from picd.training.checkpoints import Run, load_averaged, load_start
 from picd.training.codec import away_from_skeleton, coded, cored
 from picd.training.data import SCREENS, Batch, Crops
@@ -51,7 +52,7 @@ def drafts(codec: ImageCodec, batch: Batch, position: Tensor) -> Tensor:
     with torch.no_grad():
         draft = cored(coded(codec, batch, position)[1], batch)
         halved = batch.natural & (1 + 99 * position <= HALVED_UP_TO)
-        if halved.any():
+        if halved.any() and min(batch.picture.shape[2:]) >= 2 * ALIGNMENT:
             draft[halved] = halved_drafts(codec, batch.chosen(halved), position[halved])
         return torch.floor(draft.clamp(-0.5, 0.5) * 255 + 128).clamp(0, 255) / 255 - 0.5
 
