@@ -20,11 +20,12 @@ import onnx
 import onnxruntime
 import torch
 
-from export.gradients import guidance_graphs, share_analysis
+from export.gradients import checked, guidance_graphs, share
 from export.graphs import OPSET, Graph, codec_graphs, renderer_graphs, to_onnx
 from export.parity import check
 from export.precision import round_to_half, shrink
 from export.priors import prior_hashes, update_priors
+from export.refinement import refinement_graph
 from export.screen_unet import add_screen_unet, screen_renderer
 from export.tables import tables
 from picd.errors import ModelError, PicdError
@@ -66,6 +67,7 @@ def export(
     files: dict[str, bytes] = {}
     networks = {}
     graphs = [*codec_graphs(codec), *renderer_graphs(renderer)]
+    graphs += checked([refinement_graph(codec.synthesis)])
     if recogniser_run:
         recogniser = load_averaged(Recogniser(profile.recogniser), recogniser_run)
         round_to_half(recogniser)
@@ -73,8 +75,9 @@ def export(
     for graph in graphs:
         files[f"{graph.name}.onnx"], networks[graph.name] = _network(graph)
         print(f"{graph.name}: {networks[graph.name]}", flush=True)
+    files |= share(("synthesis", "refinement"), "synthesis.weights", files, networks)
     if recogniser_run:
-        files |= share_analysis(files, networks)
+        files |= share(("analysis", "guidance_recompress"), "analysis.weights", files, networks)
     if screen:
         files |= add_screen_unet(files, networks, renderer, screen)
     buffer = io.BytesIO()

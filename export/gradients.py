@@ -25,8 +25,6 @@ from picd.reading import CELL, CLASSES
 
 TOLERANCE = 1e-4
 """Largest difference from autograd, relative to the largest gradient, that export accepts."""
-WEIGHTS = "analysis.weights"
-"""The file of the weights that the analysis and the gradient through it share."""
 Pull = Callable[[Tensor], Tensor]
 
 
@@ -150,11 +148,7 @@ def _excess(difference: Tensor, tolerance: Tensor) -> Tensor:
 
 
 def guidance_graphs(recogniser: Recogniser, analysis: Analysis) -> list[Graph]:
-    """The gradient graphs of instance guidance, each checked against autograd.
-
-    Raises:
-        ModelError: a gradient differs from autograd's.
-    """
+    """The gradient graphs of instance guidance, :func:`checked`."""
     side = EXAMPLE_SIDE
     random = torch.Generator().manual_seed(0)
     picture = torch.rand(1, 3, side, side, generator=random) - 0.5
@@ -172,10 +166,22 @@ def guidance_graphs(recogniser: Recogniser, analysis: Analysis) -> list[Graph]:
         "sent": torch.randn(1, channels, side // 16, side // 16, generator=random),
         "tolerance": torch.rand(channels, generator=random),
     }
-    graphs = [
-        Graph("guidance_text", TextGradient(recogniser), text, ("gradient", "logits")),
-        Graph("guidance_recompress", RecompressionGradient(analysis), recompress, ("gradient",)),
-    ]
+    return checked(
+        [
+            Graph("guidance_text", TextGradient(recogniser), text, ("gradient", "logits")),
+            Graph(
+                "guidance_recompress", RecompressionGradient(analysis), recompress, ("gradient",)
+            ),
+        ]
+    )
+
+
+def checked(graphs: list[Graph]) -> list[Graph]:
+    """The gradient graphs again.
+
+    Raises:
+        ModelError: a gradient differs from autograd's.
+    """
     for graph in graphs:
         difference = difference_from_autograd(graph)
         if difference > TOLERANCE:
@@ -183,15 +189,16 @@ def guidance_graphs(recogniser: Recogniser, analysis: Analysis) -> list[Graph]:
     return graphs
 
 
-def share_analysis(files: dict[str, bytes], networks: dict[str, dict]) -> dict[str, bytes]:
-    """The files of the analysis and of the gradient through it again, with one copy of their
-    weights; ``networks`` gets the entries."""
-    names = ("analysis", "guidance_recompress")
+def share(
+    names: tuple[str, str], location: str, files: dict[str, bytes], networks: dict[str, dict]
+) -> dict[str, bytes]:
+    """The files of a network and of the gradient through it again, with one copy of their weights
+    in ``location``; ``networks`` gets the entries."""
     models = [onnx.load_from_string(files[f"{name}.onnx"]) for name in names]
-    out = {WEIGHTS: share_weights(models, WEIGHTS)}
+    out = {location: share_weights(models, location)}
     for name, model in zip(names, models, strict=True):
         out[f"{name}.onnx"] = model.SerializeToString()
-        networks[name] |= {"weights": WEIGHTS, "bytes": len(out[f"{name}.onnx"])}
+        networks[name] |= {"weights": location, "bytes": len(out[f"{name}.onnx"])}
     return out
 
 

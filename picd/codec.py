@@ -185,6 +185,8 @@ class Codec:
             layout, text, layout_bytes = _coded_text(fitted, max(room, 0))
         trial = spend(trial, layout, picture, lambda more: coded(more, encode_layout(more)))
         layout = trial.layout
+        room = budget and budget - len(pack(text, trial.layout_bytes))
+        trial = trials.refined(trial, room)
         data = pack(text, trial.layout_bytes, trial)
         clock.lap("entropy")
         clock.move(trials.seconds, "entropy", "transform")

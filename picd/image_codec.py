@@ -89,7 +89,7 @@ class ImageCodec:
 
     def hyper_latents(self, y: Latents, quality: float) -> Latents:
         """z for coding y at ``quality``: integers, float32 (1, Z, H'/64, W'/64)."""
-        scaled = y * self._gain(quality, "log_gains")
+        scaled = y * self.gain(quality)
         limit = self.tables.hyper_limit
         return np.clip(np.floor(self.models["hyper_analysis"](scaled)[0] + 0.5), -limit, limit)
 
@@ -103,8 +103,22 @@ class ImageCodec:
         to what is cheap, for rates below those of quality 1."""
         z = self.hyper_latents(y, quality) if z is None else z
         counter = _Counter(self.tables, thrift)
-        y_hat = self._passes(z, y * self._gain(quality, "log_gains"), counter)
+        y_hat = self._passes(z, y * self.gain(quality), counter)
         return QuantisedLatents(z, y_hat, counter.bits + self._hyper_bits(z), counter.passes)
+
+    def expected(self, scaled: Latents, quality: float) -> tuple[Latents, NDArray[np.uint8]]:
+        """Means and scale indices of y at ``quality``, times its gain, each like it."""
+        coded = self.quantise(scaled / self.gain(quality), quality)
+        h, w = scaled.shape[2:]
+        symbols = np.empty((scaled.shape[1], h * w), np.int32)
+        scales = np.empty(symbols.shape, np.uint8)
+        passes = iter(coded.passes)
+        for start, stop in self._bounds():
+            for place in _checkerboard(h, w):
+                for whole, part in zip((symbols, scales), next(passes), strict=True):
+                    whole[start:stop, place] = part.reshape(stop - start, -1)
+        residual = (symbols - self.tables.latent_limit).astype(np.float32)
+        return coded.y - residual.reshape(scaled.shape), scales.reshape(scaled.shape)
 
     def write(self, latents: QuantisedLatents) -> bytes:
         """The image section."""
@@ -154,7 +168,7 @@ class ImageCodec:
         self, y_hat: Latents, quality: float, glyphs: GlyphImage, width: int, height: int
     ) -> NDArray[np.uint8]:
         """y_hat and the skeleton -> draft, uint8 (H, W, 3)."""
-        latents = y_hat * self._gain(quality, "log_inverse_gains")
+        latents = y_hat * self.inverse_gain(quality)
         inputs = [(latents, LATENT_SCALE), (self._glyphs(glyphs), 1)]
         run = partial(_first, self.models["synthesis"])
         difference = enlarged(tiled(run, inputs, 1, margin=MARGIN), self.scale)
@@ -166,7 +180,7 @@ class ImageCodec:
 
     def sent(self, y_hat: Latents, quality: float, glyphs: GlyphImage) -> Sent:
         """What y_hat tells of the picture that was analysed: each latent to half a step."""
-        step = 1 / self._gain(quality, "log_gains")
+        step = 1 / self.gain(quality)
         return Sent(
             latents=y_hat * step,
             tolerance=0.5 * step.ravel(),
@@ -175,6 +189,15 @@ class ImageCodec:
             glyphs=self._glyphs(glyphs),
             scale=self.scale,
         )
+
+    def drawn(self, picture: NDArray[np.uint8], glyphs: GlyphImage) -> tuple[Latents, ...]:
+        """What a draft of a picture is made of and to be like, as it is coded: glyphs
+        (1, 5, H', W'), picture and skeleton (1, 3, H', W'), and the share of each pixel
+        (1, 1, H', W') that is the codec's to draw."""
+        told = self._planes(told_planes, glyphs)[:, :1].astype(np.float32)
+        planes = (self._planes(picture_planes, source) for source in (picture, glyphs.skeleton))
+        full = (*planes, 1 - told)
+        return self._glyphs(glyphs), *(reduced(each, self.scale) for each in full)
 
     def _planes(self, planes: Callable[..., NDArray], source: object) -> NDArray:
         """At full size, padded such that the reduced planes are whole tiles."""
@@ -193,10 +216,26 @@ class ImageCodec:
         index = z[0].reshape(z.shape[1], -1).astype(np.intp) + self.tables.hyper_limit
         return float(np.take_along_axis(self.tables.hyper_bits, index, 1).sum())
 
+    def gain(self, quality: float) -> Latents:
+        """What y is multiplied by before it is rounded, (1, M, 1, 1)."""
+        return self._gain(quality, "log_gains")
+
+    def inverse_gain(self, quality: float) -> Latents:
+        """What y_hat is multiplied by before synthesis, (1, M, 1, 1)."""
+        return self._gain(quality, "log_inverse_gains")
+
+    def price(self, quality: float) -> float:
+        """Lambda: what training paid, in bits, for an error of a level squared of a pixel."""
+        low, high = self.models.manifest["codec"]["lambdas"]
+        return low * (high / low) ** self._position(quality)
+
+    def _position(self, quality: float) -> float:
+        return (gain_level(quality, self.scale) - 1) / 99
+
     def _gain(self, quality: float, name: str) -> Latents:
         """Gains interpolated in the log domain, (1, M, 1, 1)."""
         anchors = self.models.tables[name]
-        place = (gain_level(quality, self.scale) - 1) / 99 * (len(anchors) - 1)
+        place = self._position(quality) * (len(anchors) - 1)
         low = min(int(place), len(anchors) - 2)
         share = np.float32(place - low)
         log = anchors[low] * (1 - share) + anchors[low + 1] * share
@@ -206,8 +245,9 @@ class ImageCodec:
         """All slices, each in two checkerboard passes; ``coder`` turns targets into y_hat."""
         features = self.models["hyper_synthesis"](z)[0]
         h, w = features.shape[2:]
-        anchor = np.add.outer(np.arange(h), np.arange(w)) % 2 == 0
-        places = np.flatnonzero(anchor), np.flatnonzero(~anchor)
+        places = _checkerboard(h, w)
+        anchor = np.zeros((h, w), np.float32)
+        anchor.ravel()[places[0]] = 127
         channels = sum(self.slices)
         decoded = np.zeros((channels, h * w), np.float32)
         wanted = None if target is None else target.reshape(channels, h * w)
@@ -215,7 +255,7 @@ class ImageCodec:
         known = np.zeros((1, channels + 1, h, w), np.float32)
         for index, (start, stop) in enumerate(self._bounds()):
             for number, place in enumerate(places):
-                known[0, stop] = 127.0 * number * anchor
+                known[0, stop] = number * anchor
                 means, scales = self.models[f"context_{index}"](features, known[:, : stop + 1])
                 mean = means.reshape(-1, h * w)[:, place] / 8
                 scale = scales.reshape(-1, h * w)[:, place].astype(np.uint8)
@@ -232,6 +272,12 @@ class ImageCodec:
         for channels in self.slices:
             yield start, start + channels
             start += channels
+
+
+def _checkerboard(h: int, w: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Places of the anchors among h x w, and of the others."""
+    anchor = np.add.outer(np.arange(h), np.arange(w)) % 2 == 0
+    return np.flatnonzero(anchor), np.flatnonzero(~anchor)
 
 
 def gain_level(quality: float, scale: int) -> float:
@@ -274,6 +320,13 @@ class ProbabilityTables:
         self.hyper = [_categorical(row) for row in hyper]
         self.latent_bits = (24 - np.log2(latent)).astype(np.float32)
         self.hyper_bits = (24 - np.log2(hyper)).astype(np.float32)
+
+    def cost(self, residual: Latents, scales: NDArray[np.uint8]) -> Latents:
+        """Bits of residuals of any value, between those of the integers beside them."""
+        place = np.clip(residual + self.latent_limit, 0, 2 * self.latent_limit)
+        below = np.minimum(place.astype(np.int32), 2 * self.latent_limit - 1)
+        low, high = (_bits(symbols, scales, self) for symbols in (below, below + 1))
+        return low + (high - low) * (place - below)
 
 
 def _categorical(counts: NDArray) -> constriction.stream.model.Categorical:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from picd.glyphs import render_glyphs, typeset
-from picd.image_codec import ImageCodec
+from picd.image_codec import ImageCodec, Latents
 from picd.layout import TextLayout
-from picd.rate import CodedImage, best_within, coded_at
+from picd.rate import LOG_COST_SLOPE, CodedImage, best_within, coded_at
+from picd.refinement import refined
 
 HALVED_UP_TO = 50.0
 """Photographs are coded at half their size up to this quality, about 0.11 bits per pixel. Nine
@@ -21,12 +22,24 @@ held-back ones, half against full size: SSIMULACRA2 +6.2, +0.5 dB at 0.03 bits p
 -0.8 dB at 0.1, -2.6, -2.2 dB at 0.2."""
 
 
+REFINED_UP_TO = 520_000
+"""Photographs coded in up to so many pixels, 1920x1080 at half its size, are worth the seconds that
+refinement takes."""
+LOWEST_REFINED = 2.0
+"""Below this quality there is hardly one to go down to."""
+STEPS, MORE, TRIES = 8, 3, 4
+"""Steps of refinement at the first quality, and at each of so many lower ones."""
+SAVED = 1.03
+"""How much more the latents of that first quality cost before they are refined."""
+
+
 @dataclass(frozen=True)
 class Trial:
-    """A picture, uint8 (H, W, 3), coded for a layout."""
+    """A picture, uint8 (H, W, 3), coded for a layout; ``y`` is what analysis made of it."""
 
     codec: ImageCodec
     picture: NDArray[np.uint8]
+    y: Latents
     image: CodedImage
     layout: TextLayout
     layout_bytes: bytes
@@ -73,6 +86,39 @@ class Trials:
                 return trial
         return self._coded(self.full, layout, layout_bytes, size=size)
 
+    def refined(self, trial: Trial, size: int | None) -> Trial:
+        """The same, and of a photograph with latents that decode better, in at most ``size`` bytes
+        if given. (On screens they were not worth the seconds.)"""
+        pixels = trial.picture[..., 0].size // trial.codec.scale**2
+        if not self.natural or pixels > REFINED_UP_TO or trial.image.quality <= LOWEST_REFINED:
+            return trial
+        start = time.perf_counter()
+        trial = self._refined(trial, size)
+        self.seconds += time.perf_counter() - start
+        return trial
+
+    def _refined(self, trial: Trial, size: int | None) -> Trial:
+        codec, glyphs = trial.codec, render_glyphs(trial.layout)
+
+        def better(y: Latents, quality: float, steps: int) -> tuple[Latents, CodedImage]:
+            y = refined(codec, y, quality, self.picture, glyphs, steps)
+            return y, coded_at(codec, y, quality)
+
+        if size is None:
+            y, image = better(trial.y, trial.image.quality, STEPS)
+            return replace(trial, y=y, image=image)
+        # refined latents are for one quality, not for one beside it: it has to be found first
+        quality = best_within(codec, trial.y, int(SAVED * size)).quality
+        y, image = better(trial.y, quality, STEPS)
+        for _ in range(TRIES):
+            if len(image.data) <= size:
+                return replace(trial, y=y, image=image)
+            # twice as far as the cost's slope says, for refinement goes on spending
+            half_steps = round(2 * np.log(len(image.data) / size) / LOG_COST_SLOPE)
+            quality = max(quality - 0.5 * max(half_steps, 1), 1.0)
+            y, image = better(y, quality, MORE)
+        return trial
+
     def _coded(
         self,
         codec: ImageCodec,
@@ -86,4 +132,4 @@ class Trials:
         self.seconds += time.perf_counter() - start
         self.on_latents()
         image = coded_at(codec, y, quality) if quality else best_within(codec, y, size)
-        return Trial(codec, self.picture, image, layout, layout_bytes)
+        return Trial(codec, self.picture, y, image, layout, layout_bytes)

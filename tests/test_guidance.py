@@ -19,7 +19,7 @@ from export.gradients import (
     backward,
     difference_from_autograd,
     guidance_graphs,
-    share_analysis,
+    share,
 )
 from export.graphs import Graph, to_onnx
 from export.precision import round_to_half, shrink
@@ -134,7 +134,7 @@ def test_analysis_and_its_gradient_share_their_weights(
         for graph in (analysis, gradient)
     }
     entries = {"analysis": {}, "guidance_recompress": {}}
-    shared = share_analysis(files, entries)
+    shared = share(("analysis", "guidance_recompress"), "analysis.weights", files, entries)
     assert sum(map(len, shared.values())) < 0.8 * sum(map(len, files.values()))
     for name, data in shared.items():
         (tmp_path / name).write_bytes(data)

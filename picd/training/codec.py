@@ -66,6 +66,21 @@ def cored(draft: Tensor, batch: Batch) -> Tensor:
     return batch.skeleton + weight * difference
 
 
+def attention(glyphs: Tensor) -> Tensor:
+    """How much errors count, (N, 1, H, W), given the glyphs (N, 5, H, W)."""
+    return 1 - (1 - TEXT_WEIGHT) * glyphs[:, 4:5]
+
+
+def error(draft: Tensor, picture: Tensor, weight: Tensor) -> Tensor:
+    """What lambda weighs, (N,): squared error, colour's above all, and structural dissimilarity of
+    pictures (N, 3, H, W) in -0.5..0.5, in levels squared; ``weight`` is (N, 1, H, W)."""
+    difference = draft - picture
+    chroma = difference - difference.mean(1, keepdim=True)
+    squared = difference**2 + CHROMA_WEIGHT * chroma**2
+    structure = unlike(draft + 0.5, picture + 0.5, weight)
+    return 255**2 * (SQUARED * (weight * squared).mean((1, 2, 3)) + LIKENESS * structure)
+
+
 def rate_distortion(
     codec: ImageCodec, batch: Batch, position: torch.Tensor
 ) -> tuple[torch.Tensor, dict[str, float]]:
@@ -73,21 +88,14 @@ def rate_distortion(
     low, high = codec.profile.lambdas
     weight = low * (high / low) ** position
     bits, draft = coded(codec, batch, position)
-    attention = 1 - (1 - TEXT_WEIGHT) * batch.glyphs[:, 4:5]
-    difference = draft - batch.picture
-    chroma = difference - difference.mean(1, keepdim=True)
-    squared = difference**2 + CHROMA_WEIGHT * chroma**2
-    structure = unlike(draft + 0.5, batch.picture + 0.5, attention)
-    error = SQUARED * (attention * squared).mean((1, 2, 3)) + LIKENESS * structure
-    error = 255**2 * error
+    lost = error(draft, batch.picture, attention(batch.glyphs))
     bpp = (bits.y_bits + bits.z_bits) / batch.picture[0, 0].numel()
-    loss = ((bpp + weight * error) * (weight / low) ** -BALANCE).mean()
+    loss = ((bpp + weight * lost) * (weight / low) ** -BALANCE).mean()
     figures = {"z_bpp": float(bits.z_bits.detach().mean()) / batch.picture[0, 0].numel()}
     for name, chosen in (("photo", batch.natural), ("screen", ~batch.natural)):
         if chosen.any():
             figures[f"{name}_bpp"] = float(bpp[chosen].detach().mean())
-            figures[f"{name}_error"] = float(error[chosen].detach().mean())
-            figures[f"{name}_unlike"] = float(structure[chosen].detach().mean())
+            figures[f"{name}_error"] = float(lost[chosen].detach().mean())
     return loss, figures
 
 

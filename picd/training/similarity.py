@@ -26,18 +26,18 @@ def unlike(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
     ``weight`` (N, 1, H, W) weighs them."""
     weight = torch.ones_like(b[:, :1]) if weight is None else weight
     total = a.new_zeros(len(a))
-    a, b = _planes(a), _planes(b)
+    a, b = planes(a), planes(b)
     for scale in range(SCALES):
         if scale:
             a, b, weight = (F.avg_pool2d(x, 2) for x in (a, b, weight))
-        planes = a.shape[1] if scale else 1
-        lost = 1 - _similarity(a[:, :planes], b[:, :planes])
-        lost = lost.new_tensor((1, COLOUR / 2, COLOUR / 2)[:planes])[:, None, None] * lost
-        total = total + (lost * _mean(weight)).sum(1).mean((1, 2))
+        count = a.shape[1] if scale else 1
+        lost = 1 - _similarity(a[:, :count], b[:, :count])
+        lost = lost.new_tensor((1, COLOUR / 2, COLOUR / 2)[:count])[:, None, None] * lost
+        total = total + (lost * mean(weight)).sum(1).mean((1, 2))
     return total / SCALES
 
 
-def _planes(picture: Tensor) -> Tensor:
+def planes(picture: Tensor) -> Tensor:
     """Luma and colour (N, 3, H, W), grey at 0.5."""
     red, green, blue = (picture.float() - 0.5).unbind(1)
     # sums, not a convolution: autocast would round that to bfloat16
@@ -45,10 +45,10 @@ def _planes(picture: Tensor) -> Tensor:
 
 
 def _similarity(a: Tensor, b: Tensor) -> Tensor:
-    mean_a, mean_b = _mean(a), _mean(b)
+    mean_a, mean_b = mean(a), mean(b)
     # about the means of whole pictures: float32 would lose small variances of bright areas
-    power = _mean((a - 0.5) ** 2 + (b - 0.5) ** 2)
-    both = _mean((a - 0.5) * (b - 0.5))
+    power = mean((a - 0.5) ** 2 + (b - 0.5) ** 2)
+    both = mean((a - 0.5) * (b - 0.5))
     shifted_a, shifted_b = mean_a - 0.5, mean_b - 0.5
     variances = power - shifted_a**2 - shifted_b**2
     covariance = both - shifted_a * shifted_b
@@ -56,5 +56,6 @@ def _similarity(a: Tensor, b: Tensor) -> Tensor:
     return luminance * (2 * covariance + CONTRAST) / (variances + CONTRAST)
 
 
-def _mean(x: Tensor) -> Tensor:
+def mean(x: Tensor) -> Tensor:
+    """Over windows of 8 pixels, 4 apart."""
     return F.avg_pool2d(x, WINDOW, STEP)
