@@ -97,7 +97,9 @@ class PixelSpace:
         inputs = [(x_t, 1), *zip(conditions.features, self.scales, strict=True)]
         common = [np.array([point.time], np.float32), *conditions.states]
         run = partial(_step, self.models[conditions.unet], common)
-        return conditions.mu + tiled(run, inputs, 1, margin=MARGIN)
+        estimate = tiled(run, inputs, 1, margin=MARGIN)
+        estimate += conditions.mu
+        return estimate
 
     def picture(self, latents: Array) -> Array:
         return latents

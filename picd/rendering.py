@@ -83,11 +83,13 @@ class Renderer:
             x0_hat = self.space.estimate(x_t, point, conditions)
             if guide:
                 x0_hat = guide.step(x0_hat, last=step == steps)
-            rest = x_t - np.float32(point.signal) * x0_hat
-            rest *= np.float32(target.noise / point.noise)
-            x_t = np.float32(target.signal) * x0_hat + rest
             if on_step:
                 on_step(step, steps, as_picture(self.space.picture(x0_hat), width, height))
+            x_t -= np.float32(point.signal) * x0_hat
+            x_t *= np.float32(target.noise / point.noise)
+            x0_hat *= np.float32(target.signal)
+            x_t += x0_hat
+            del x0_hat
         image = as_picture(self.space.picture(x_t), width, height)
         seconds = time.perf_counter() - start
         if guide:
