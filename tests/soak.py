@@ -87,7 +87,7 @@ def main() -> int:
         while any(visitor.is_alive() for visitor in visitors):
             samples.append(memory(process))
             time.sleep(SAMPLE_SECONDS)
-    half = len(samples) // 2
+    half, minute = len(samples) // 2, 60 // SAMPLE_SECONDS
     growth = max(samples[half:]) / max(samples[:half])
     print(
         json.dumps(
@@ -100,6 +100,9 @@ def main() -> int:
                     "first": round(samples[0]),
                     "peak": round(max(samples)),
                     "last": round(samples[-1]),
+                    "by minute": [
+                        round(max(samples[i : i + minute])) for i in range(0, len(samples), minute)
+                    ],
                     "second half over first": round(growth, 3),
                 },
             }
