@@ -108,16 +108,20 @@ class Trials:
             y, image = better(trial.y, trial.image.quality, STEPS)
             return replace(trial, y=y, image=image)
         # refined latents are for one quality, not for one beside it: it has to be found first
-        quality = best_within(codec, trial.y, int(SAVED * size)).quality
-        y, image = better(trial.y, quality, STEPS)
+        quality, steps = best_within(codec, trial.y, int(SAVED * size)).quality, STEPS
+        y, found, low, high = trial.y, trial, 0.5, float("inf")
         for _ in range(TRIES):
-            if len(image.data) <= size:
-                return replace(trial, y=y, image=image)
-            # twice as far as the cost's slope says, for refinement goes on spending
-            half_steps = round(2 * np.log(len(image.data) / size) / LOG_COST_SLOPE)
-            quality = max(quality - 0.5 * max(half_steps, 1), 1.0)
-            y, image = better(y, quality, MORE)
-        return trial
+            y, image = better(y, quality, steps)
+            excess, steps = np.log(len(image.data) / size) / LOG_COST_SLOPE, MORE
+            if excess <= 0:
+                found, low = replace(trial, y=y, image=image), quality
+            else:
+                # twice as far as the slope says, for refinement goes on spending
+                excess, high = 2 * excess, quality
+            quality = min(max(quality - 0.5 * round(excess), low + 0.5), high - 0.5)
+            if -1 < excess <= 0 or quality <= low:
+                break
+        return found
 
     def _coded(
         self,
