@@ -109,7 +109,7 @@ class Trials:
             return replace(trial, y=y, image=image)
         # refined latents are for one quality, not for one beside it: it has to be found first
         quality, steps = best_within(codec, trial.y, int(SAVED * size)).quality, STEPS
-        y, found, low, high = trial.y, trial, 0.5, float("inf")
+        y, found, low, high = trial.y, trial, 0.5, 100.5
         for _ in range(TRIES):
             y, image = better(y, quality, steps)
             excess, steps = np.log(len(image.data) / size) / LOG_COST_SLOPE, MORE
