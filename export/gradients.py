@@ -206,7 +206,8 @@ def difference_from_autograd(graph: Graph) -> float:
     """Largest difference of the written-out gradient, relative to autograd's largest."""
     picture, *others = graph.inputs.values()
     picture = picture.clone().requires_grad_(True)
-    (expected,) = torch.autograd.grad(graph.module.loss(picture, *others), picture)
+    with torch.enable_grad():
+        (expected,) = torch.autograd.grad(graph.module.loss(picture, *others), picture)
     with torch.no_grad():
         output = graph.module(*graph.inputs.values())
     gradient = output[0] if isinstance(output, tuple) else output
