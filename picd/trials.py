@@ -28,14 +28,14 @@ refinement takes."""
 LOWEST_REFINED = 2.0
 """Below this quality there is hardly one to go down to."""
 STEPS, MORE, TRIES = 8, 3, 4
-"""Steps of refinement at the first quality, and at each of so many lower ones."""
+"""Steps of refinement at the first quality tried, and at each further one; so many are tried."""
 SAVED = 1.03
 """How much more the latents of that first quality cost before they are refined."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A picture, uint8 (H, W, 3), coded for a layout; ``y`` is what analysis made of it."""
+    """A picture, uint8 (H, W, 3), coded for a layout; ``y`` is what was quantised."""
 
     codec: ImageCodec
     picture: NDArray[np.uint8]
@@ -112,14 +112,14 @@ class Trials:
         y, found, low, high = trial.y, trial, 0.5, 100.5
         for _ in range(TRIES):
             y, image = better(y, quality, steps)
-            excess, steps = np.log(len(image.data) / size) / LOG_COST_SLOPE, MORE
-            if excess <= 0:
+            half_steps, steps = np.log(len(image.data) / size) / LOG_COST_SLOPE, MORE
+            if half_steps <= 0:
                 found, low = replace(trial, y=y, image=image), quality
             else:
                 # twice as far as the slope says, for refinement goes on spending
-                excess, high = 2 * excess, quality
-            quality = min(max(quality - 0.5 * round(excess), low + 0.5), high - 0.5)
-            if -1 < excess <= 0 or quality <= low:
+                half_steps, high = 2 * half_steps, quality
+            quality = min(max(quality - 0.5 * round(half_steps), low + 0.5), high - 0.5)
+            if -1 < half_steps <= 0 or quality <= low:
                 break
         return found
 
