@@ -336,7 +336,7 @@ def typeset(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.uint8]:
         return draft.copy()
     area = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     page, ground = draft[area].astype(np.float32), _shaded_ground(draft, glyphs)[area]
-    away = np.abs(page - ground).max(-1)
+    away = level_distance(page, ground)
     weight = (glyphs.box[area] * np.clip((away - 4) / 10, 0, 1))[..., None]
     page += (ground - page) * weight
     page += (glyphs.ink[area] - page) * (glyphs.coverage[area][..., None] / np.float32(255))
@@ -361,7 +361,7 @@ def _shaded_ground(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.f
     area = tuple(slice(max(at[0] - BESIDE, 0), at[-1] + BESIDE) for at in (rows, columns))
     box = glyphs.box[area].astype(np.float32)
     away = draft[area] - filled(ground[area], box)
-    beside = ((box == 0) & (np.abs(away).max(-1) < ALIKE)).astype(np.float32)
+    beside = ((box == 0) & (level_distance(away, np.zeros_like(away)) < ALIKE)).astype(np.float32)
     shade = cv2.GaussianBlur(filled(away, beside), (0, 0), SOFT)
     ground[area] += shade * untold[area][..., None]
     return np.clip(ground, 0, 255)
