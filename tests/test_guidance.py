@@ -292,3 +292,13 @@ def test_the_sweep(
     rows = [[float(v) for v in r.split("|")[1:-1]] for r in table.splitlines() if r[:3] == "| 0"]
     assert all(row[2] == 1 and 0 < row[3] <= 1 and row[4] > 10 for row in rows)
     assert (tmp_path / "out" / "strip.png").exists()
+
+
+def test_a_sweep_of_no_pages_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    arguments = ["--pages", str(tmp_path), "-o", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", ["picd.training", "guidance", *arguments])
+    assert training.main() == 1
+    assert "error: no pages" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

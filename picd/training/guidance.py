@@ -14,6 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from picd.codec import Codec
+from picd.errors import PicdError
 from picd.images import load_image
 from picd.metrics import jaccard, psnr, read_text, ssimulacra2, words
 
@@ -30,7 +31,13 @@ def sweep(
     max_bytes: int,
     steps: int | None,
 ) -> str:
-    """Write table.md and strip.png to ``out``; returns the table, a row for each pair."""
+    """Write table.md and strip.png to ``out``; returns the table, a row for each pair.
+
+    Raises:
+        PicdError: there are no pages.
+    """
+    if not pages:
+        raise PicdError("no pages (*.png) to measure guidance on: generate some with a new seed")
     out.mkdir(parents=True, exist_ok=True)
     codec = Codec.load()
     default = codec.models.manifest["guidance"]
