@@ -299,6 +299,6 @@ def test_a_sweep_of_no_pages_is_refused(
 ) -> None:
     arguments = ["--pages", str(tmp_path), "-o", str(tmp_path / "out")]
     monkeypatch.setattr("sys.argv", ["picd.training", "guidance", *arguments])
-    assert training.main() == 1
+    assert training.main() == 2
     assert "error: no pages" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
