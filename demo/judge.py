@@ -9,11 +9,11 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from picd.metrics import jaccard, psnr, read_text, ssimulacra2, words
+from picd.metrics import ENLARGED, jaccard, psnr, read_text, ssimulacra2, words
 
 TEXT, SSIMULACRA2, PSNR = "text accuracy", "SSIMULACRA 2", "PSNR, dB"
 MEANINGS = {
-    TEXT: "how many of its words Tesseract still reads, 1 being all",
+    TEXT: "how many of its words Tesseract reads again, both enlarged twice, 1 being all",
     SSIMULACRA2: "how alike the two look, 100 being the same and below 0 very poor",
     PSNR: "how near the pixels are, from 40 on hard to tell apart",
 }
@@ -36,7 +36,7 @@ class Judge:
 
     @cached_property
     def _words(self) -> list[str]:
-        return words(read_text(self.original))
+        return words(read_text(self.original, scale=ENLARGED))
 
     def judge(self, picture: np.ndarray) -> dict[str, float]:
         """Measure -> value; no text accuracy for an original in which no words are found."""
@@ -47,5 +47,6 @@ class Judge:
             elif measure == SSIMULACRA2:
                 values[measure] = ssimulacra2(self.original, picture)
             elif self._words:
-                values[measure] = jaccard(self._words, words(read_text(picture)))
+                read = words(read_text(picture, scale=ENLARGED))
+                values[measure] = jaccard(self._words, read)
         return values

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from picd import PicdError
-from picd.metrics import flip, jaccard, ms_ssim, psnr, read_text, ssimulacra2, text_accuracy, words
+from picd.metrics import (
+    ENLARGED,
+    flip,
+    jaccard,
+    ms_ssim,
+    psnr,
+    read_text,
+    ssimulacra2,
+    text_accuracy,
+    words,
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +51,19 @@ def test_text_accuracy(page: np.ndarray, tesseract: str) -> None:
     cut = page.copy()
     cut[140:] = 255
     assert 0.1 < text_accuracy(page, cut) < 0.9
+
+
+def test_small_type_is_read_when_enlarged(tesseract: str) -> None:
+    lines = ("copy the selected files to another folder", "open recent project or workspace")
+    image = Image.new("RGB", (320, 80), "white")
+    for row, line in enumerate(lines):
+        font = ImageFont.load_default(10)
+        ImageDraw.Draw(image).text((20, 20 + 20 * row), line, fill="#444444", font=font)
+    wanted = words(" ".join(lines))
+    as_it_is, enlarged = (
+        jaccard(words(read_text(np.array(image), scale=scale)), wanted) for scale in (1, ENLARGED)
+    )
+    assert enlarged > as_it_is + 0.1
 
 
 def test_tesseract_missing_is_one_line(page: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

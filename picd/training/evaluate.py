@@ -24,7 +24,7 @@ from picd.errors import PicdError
 from picd.glyphs import render_glyphs
 from picd.images import load_image
 from picd.layout_coder import encode_layout
-from picd.metrics import character_error_rate, compare, jaccard, read_text, words
+from picd.metrics import ENLARGED, character_error_rate, compare, jaccard, read_text, words
 from picd.peers import Peer
 from picd.pictured import with_pictured
 from picd.training.prepare import HELD_BACK, SUFFIXES
@@ -96,7 +96,7 @@ def _in_order(rows: dict[int, list[dict]]) -> list[dict]:
 def measure(sample: Sample, settings: Settings) -> tuple[list[dict], np.ndarray]:
     """The figures of one picture, a row a budget, and its strips of the contact sheet."""
     original = load_image(sample.path)
-    text = read_text(original) if sample.group != "photos" else None
+    text = _texts(original) if sample.group != "photos" else None
     floors = {"half": Peer("avif", original, half=True)}
     floors |= {name: Peer(name, original) for name in ("avif", "webp")}
     results = [
@@ -108,7 +108,7 @@ def measure(sample: Sample, settings: Settings) -> tuple[list[dict], np.ndarray]
 def _measured(
     sample: Sample,
     original: np.ndarray,
-    text: str | None,
+    text: tuple[str, str] | None,
     peers: dict[str, Peer],
     budget: dict[str, float],
     settings: Settings,
@@ -170,11 +170,20 @@ def _picture(pixels: bytes, like: np.ndarray) -> np.ndarray:
     return np.frombuffer(pixels, np.uint8).reshape(like.shape)
 
 
-def _read(picture: np.ndarray, text: str) -> dict[str, float]:
-    """What Tesseract makes of a picture against what it read in the original: the text accuracy
-    and the character error rate."""
-    read = read_text(picture)
-    return {"text": jaccard(words(read), words(text)), "cer": character_error_rate(read, text)}
+def _texts(picture: np.ndarray) -> tuple[str, str]:
+    """What Tesseract reads in a picture as it is, and enlarged."""
+    return read_text(picture), read_text(picture, scale=ENLARGED)
+
+
+def _read(picture: np.ndarray, texts: tuple[str, str]) -> dict[str, float]:
+    """What Tesseract makes of a picture against what it read in the original: the text accuracy, as
+    it is and enlarged, and the character error rate."""
+    (wanted, wanted_enlarged), (read, read_enlarged) = texts, _texts(picture)
+    return {
+        "text": jaccard(words(read), words(wanted)),
+        "text_enlarged": jaccard(words(read_enlarged), words(wanted_enlarged)),
+        "cer": character_error_rate(read, wanted),
+    }
 
 
 def _table(rows: list[dict]) -> str:
