@@ -164,10 +164,12 @@ def _groups(words: Iterable[Word], min_confidence: float) -> list[list[Word]]:
 
 
 def _without_icons(word: Word) -> Word:
-    """Less the shapes that engines read into icons at a word; empty if it cannot be set."""
+    """Less the shapes that engines read into icons at a word, and what no face has at its ends;
+    empty if it cannot be set."""
     text = word.text.strip()
-    bare = text.strip(SHAPES) or text
-    known = sum(glyph_metrics(REFERENCE_FACE, character).face >= 0 for character in bare)
+    unknown = "".join(c for c in text if glyph_metrics(REFERENCE_FACE, c).face < 0)
+    bare = text.strip(SHAPES + unknown) or text
+    known = sum(character not in unknown for character in bare)
     if 3 * known < 2 * len(bare):
         bare = ""
     x, y, width, height = word.box

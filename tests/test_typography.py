@@ -105,6 +105,17 @@ def test_what_does_not_look_like_its_text_is_left_to_the_picture():
     assert "photograph" not in found and "perhaps" not in found and "lazy" in found
 
 
+def test_an_icon_read_at_a_word_is_left_to_the_picture():
+    image, truth, words = page(NAMES["Open Sans"])
+    first = words[1]
+    x, y, width, height = first.box
+    pitch = width / len(first.text)
+    words[1] = Word("品" + first.text, (x - pitch, y, width + pitch, height), 1.0, 0)
+    found = fit_layout(image, words).words[1]
+    assert found.text == first.text
+    assert found.x == pytest.approx(truth.words[1].x, abs=4)
+
+
 def test_scripts_that_no_face_has_are_left_to_the_picture():
     image, _, words = page(NAMES["Open Sans"])
     assert not fit_layout(image, [Word("漢字", words[0].box, 1.0, 0)]).words
