@@ -1,6 +1,7 @@
 """``python scripts/speed.py``: seconds and peak memory by stage at 720p, 1080p and 4K, as Markdown.
 
-Each size is measured in a process of its own: one run to load everything, then one that counts.
+Encoder and decoder of each size are processes of their own: one run to load everything, then one
+that counts.
 ``--operations`` (with the full environment) compares the multiplications of our decoder with those
 of a Stable Diffusion 2.1-sized UNet in 20 steps and its VAE decoder on the same picture, and
 ``--torch`` the seconds of a step of the UNet in onnxruntime with those in eager torch.
@@ -12,6 +13,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,29 +38,48 @@ def picture(width: int, height: int) -> np.ndarray:
     return np.ascontiguousarray(np.concatenate(rows)[:height, :width])
 
 
-def measure(size: str) -> dict[str, float]:
-    """Seconds by stage and megabytes, on the second run."""
+def measured_encoder(size: str, file: Path) -> dict[str, float]:
+    """Seconds by stage and megabytes of the second run; writes ``file``."""
     image, codec = picture(*SIZES[size]), Codec.load()
     for _ in range(2):
         with PeakMemory() as encoding:
             encoded = codec.encode(image, bpp=BITS_PER_PIXEL)
-    with PeakMemory() as drafting:
-        codec.decode(encoded.data, stage="typeset")
-    for _ in range(2):
-        draft = codec.decode(encoded.data, stage="typeset").seconds
-        with PeakMemory() as decoding:
-            decoded = codec.decode(encoded.data, steps=STEPS)
-    peaks = [memory.bytes or 0 for memory in (encoding, drafting, decoding)]
+    file.write_bytes(encoded.data)
     return {
         "megapixels": image.shape[0] * image.shape[1] / 1e6,
         **{f"encode: {stage}": seconds for stage, seconds in encoded.seconds.items()},
+        "encode: peak MB": (encoding.bytes or 0) / 1e6,
+    }
+
+
+def measured_decoder(file: Path) -> dict[str, float]:
+    """Seconds by stage and megabytes of the second run."""
+    data, codec = file.read_bytes(), Codec.load()
+    for _ in range(2):
+        with PeakMemory() as drafting:
+            draft = codec.decode(data, stage="typeset").seconds
+    for _ in range(2):
+        with PeakMemory() as decoding:
+            decoded = codec.decode(data, steps=STEPS)
+    return {
         "draft on screen": draft["total"],
         f"render, {STEPS} steps": decoded.seconds["render"],
         f"decode, {STEPS} steps": decoded.seconds["total"],
-        "encode: peak MB": peaks[0] / 1e6,
-        "draft: peak MB": peaks[1] / 1e6,
-        "decode: peak MB": peaks[2] / 1e6,
+        "draft: peak MB": (drafting.bytes or 0) / 1e6,
+        "decode: peak MB": (decoding.bytes or 0) / 1e6,
     }
+
+
+def measure(size: str) -> dict[str, float]:
+    """Encoder and decoder of a size, each in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder) / "screens.picd")
+        return _json_of("--encode", size, file) | _json_of("--decode", file)
+
+
+def _json_of(*options: str) -> dict[str, float]:
+    command = [sys.executable, __file__, *options]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
 def operations() -> str:
@@ -161,23 +182,25 @@ def _best(work: Callable[[], object]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", choices=SIZES, help="this one, as JSON")
+    parser.add_argument("--size", choices=SIZES, action="append", help="only this one")
+    parser.add_argument("--encode", nargs=2, metavar=("SIZE", "FILE"), help=argparse.SUPPRESS)
+    parser.add_argument("--decode", metavar="FILE", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--operations", action="store_true")
     parser.add_argument("--torch", action="store_true")
     options = parser.parse_args()
-    if options.size:
-        print(json.dumps(measure(options.size)))
+    if options.encode:
+        size, file = options.encode
+        print(json.dumps(measured_encoder(size, Path(file))))
+    elif options.decode:
+        print(json.dumps(measured_decoder(options.decode)))
     elif options.operations:
         print(operations())
     elif options.torch:
         print(torch_ratio())
     else:
-        command = [sys.executable, __file__, "--size"]
-        runs = [
-            json.loads(subprocess.run([*command, size], check=True, capture_output=True).stdout)
-            for size in SIZES
-        ]
-        print("\n".join([f"| | {' | '.join(SIZES)} |", "| --- " * (len(SIZES) + 1) + "|"]))
+        sizes = options.size or [*SIZES]
+        runs = [measure(size) for size in sizes]
+        print("\n".join([f"| | {' | '.join(sizes)} |", "| --- " * (len(sizes) + 1) + "|"]))
         for name in runs[0]:
             print(f"| {name} | {' | '.join(f'{run.get(name, 0):.3g}' for run in runs)} |")
 
