@@ -35,6 +35,10 @@ MIN_FILL, FILLED = 0.25, 0.7
 something on it."""
 SIDE_FILL = 0.3
 """Share of each of its sides that an area has to reach: the rest is a tip, and cut off."""
+HELD = 0.12
+"""Share of each of its sides at which the colour of an area has to end: inside a curved band it
+does not, and a staircase of rectangles is no band. (Example chart: SSIMULACRA2 -11.9 to -8.0; with
+0.35, panels are lost.)"""
 RING, FLAT_RING, LEAST_FLAT = 8, 0.12, 0.3
 """Share of the pixels within so many of an area that have to equal their neighbours, and share of
 those of the area itself or of both together."""
@@ -279,8 +283,11 @@ def _areas(
     for x, y, w, h, area in _components(mask):
         if area >= max(MIN_AREA, MIN_FILL * w * h):
             x0, y0, x1, y1 = _without_tips(mask[y : y + h, x : x + w])
-            filled = (mask[y + y0 : y + y1, x + x0 : x + x1] > 0).mean() >= FILLED
-            yield left + x + x0, top + y + y0, left + x + x1, top + y + y1, bool(filled)
+            x0, y0, x1, y1 = x + x0, y + y0, x + x1, y + y1
+            if min(x1 - x0, y1 - y0) > THICKNESS and _least_held(mask, x0, y0, x1, y1) < HELD:
+                continue
+            filled = (mask[y0:y1, x0:x1] > 0).mean() >= FILLED
+            yield left + x0, top + y0, left + x1, top + y1, bool(filled)
     for kernel in (np.ones((1, RUN), np.uint8), np.ones((RUN, 1), np.uint8)):
         runs = cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel)
         for x, y, w, h, area in _components(runs):
@@ -302,6 +309,20 @@ def _without_tips(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
             break
         x0, y0, x1, y1 = (int(v) for v in (x0 + cut[0], y0 + cut[1], x0 + cut[2], y0 + cut[3]))
     return x0, y0, x1, y1
+
+
+def _least_held(mask: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> float:
+    """Of the sides of a rectangle, the least share along which the mask ends there."""
+
+    def ends(lines: NDArray[np.uint8], last: int, beyond: int) -> float:
+        held = lines[last] > 0
+        if 0 <= beyond < len(lines):
+            held &= lines[beyond] == 0
+        return float(held.mean())
+
+    rows, columns = mask[:, x0:x1], mask[y0:y1].T
+    sides = (rows, y0, y0 - 1), (rows, y1 - 1, y1), (columns, x0, x0 - 1), (columns, x1 - 1, x1)
+    return min(ends(*side) for side in sides)
 
 
 def _areas_of_their_own(areas: list, errors: list[NDArray[np.uint8]]) -> NDArray[np.int32]:

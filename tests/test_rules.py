@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from picd import rules as rules_module
 from picd.errors import BitstreamError
 from picd.layout import Rule, TextLayout
 from picd.rule_coder import decode_rules, encode_rules
@@ -64,6 +65,17 @@ def test_a_triangle_is_no_rule():
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     picture[(rows > 40) & (columns > 60) & (rows + columns < 240)] = PANEL
     assert fit_rules(picture, price=300) == (Rule(0, 0, WIDTH, HEIGHT, PAPER),)
+
+
+def test_a_curved_band_is_no_staircase(monkeypatch: pytest.MonkeyPatch):
+    picture = painted(table()[0])
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    middle = 100 + 60 * np.sin(columns / 50)
+    picture[np.abs(rows - middle) < 26] = PANEL
+    picture[:, 30::40] = INK
+    assert PANEL not in {rule.colour for rule in fit_rules(picture, price=1000)}
+    monkeypatch.setattr(rules_module, "HELD", 0)
+    assert PANEL in {rule.colour for rule in fit_rules(picture, price=1000)}
 
 
 def test_a_dearer_rule_is_rarer_and_a_photograph_has_none():
