@@ -35,9 +35,9 @@ MIN_FILL, FILLED = 0.25, 0.7
 something on it."""
 SIDE_FILL = 0.3
 """Share of each of its sides that an area has to reach: the rest is a tip, and cut off."""
-HELD = 0.12
+HELD = 0.2
 """Share of each of its sides at which the colour of an area has to end: inside a curved band it
-does not, and a staircase of rectangles is no band. (Example chart: SSIMULACRA2 -11.9 to -8.0; with
+does not, and a staircase of rectangles is no band. (Example chart: SSIMULACRA2 -11.9 to -6.7; with
 0.35, panels are lost.)"""
 RING, FLAT_RING, LEAST_FLAT = 8, 0.12, 0.3
 """Share of the pixels within so many of an area that have to equal their neighbours, and share of
