@@ -67,6 +67,16 @@ def test_a_triangle_is_no_rule():
     assert fit_rules(picture, price=300) == (Rule(0, 0, WIDTH, HEIGHT, PAPER),)
 
 
+def test_a_panel_cut_by_lines_is_one(monkeypatch: pytest.MonkeyPatch):
+    picture = painted(table()[0], Rule(30, 20, 290, 180, PANEL))
+    picture[20:180, 40:290:12] = INK
+    panel = (30, 20, 290, 180, PANEL)
+    whole = fit_rules(picture, price=50_000)  # more than a piece is worth
+    assert panel in {(r.x0, r.y0, r.x1, r.y1, r.colour) for r in whole}
+    monkeypatch.setattr(rules_module, "GAPS", ())
+    assert PANEL not in {rule.colour for rule in fit_rules(picture, price=50_000)}
+
+
 def test_a_curved_band_is_no_staircase(monkeypatch: pytest.MonkeyPatch):
     picture = painted(table()[0])
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
