@@ -70,7 +70,8 @@ def fit_rules(
 
     The first is the ground of the whole picture; then from large to small, each that mends more
     error (levels x pixels, up to ``CAP`` a pixel) than ``price`` and spoils little. Of more than
-    ``limit`` those that mend most. Empty where nothing is flat.
+    ``limit`` those that mend most. Areas are tried as they are and joined over ``GAPS``; what leaves
+    least, counting ``price`` a rule, is taken. Empty where nothing is flat.
     """
     colours = _colours(picture)
     if not colours:
@@ -81,16 +82,16 @@ def fit_rules(
             error[words] = 0
     flat, grounds = _flatness(picture), sorted({0, _commonest_at_the_border(errors)})
 
-    def areas(gap: int) -> set[tuple[int, ...]]:
-        found = ((*area, i) for i, c in enumerate(colours) for area in _areas(picture, c, gap))
-        return {area for area in found if _is_flat(flat, *area[:4])}
-
-    pieces = areas(0)
+    found: dict[int, set[tuple[int, ...]]] = {gap: set() for gap in (0, *GAPS)}
+    for i, colour in enumerate(colours):
+        for gap, *area in _areas(picture, colour):
+            if _is_flat(flat, *area[:4]):
+                found[gap].add((*area, i))
     trials = []
-    for found in (pieces, *(pieces | areas(gap) for gap in GAPS)):
-        ordered = sorted(found, key=lambda c: (-(c[2] - c[0]) * (c[3] - c[1]), c))
-        own = _areas_of_their_own(ordered, errors)
-        search = _Search(picture, colours, errors, ordered, own, words, price, limit)
+    for more in found.values():
+        areas = sorted(found[0] | more, key=lambda c: (-(c[2] - c[0]) * (c[3] - c[1]), c))
+        own = _areas_of_their_own(areas, errors)
+        search = _Search(picture, colours, errors, areas, own, words, price, limit)
         trials += [search.painted_from(ground) for ground in grounds]
     return min(trials, key=lambda trial: trial[0] + price * len(trial[1]))[1]
 
@@ -283,31 +284,34 @@ def _error(picture: Picture, colour: tuple[int, int, int] | Picture) -> NDArray[
 
 
 def _areas(
-    picture: Picture, colour: tuple[int, int, int], gap: int
-) -> Iterator[tuple[int, int, int, int, bool]]:
-    """(x0, y0, x1, y1, filled) around areas of one colour, and long thin runs of it; or only around
-    the large ones that there are with gaps of less than ``gap`` pixels closed."""
+    picture: Picture, colour: tuple[int, int, int]
+) -> Iterator[tuple[int, int, int, int, int, bool]]:
+    """(gap, x0, y0, x1, y1, filled) around areas of one colour, and long thin runs of it, gap 0;
+    and around the large ones that there are with gaps of less than ``gap`` pixels closed."""
     low, high = (tuple(value + d for value in colour) for d in (-TOLERANCE, TOLERANCE))
     mask = cv2.inRange(picture, low, high)
     left, top, width, height = cv2.boundingRect(mask)
-    mask = joined = mask[top : top + height, left : left + width]
-    if gap:
-        if cv2.countNonZero(mask) < LARGE:
-            return
-        joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((gap, gap), np.uint8))
-    for x, y, w, h, area in _components(joined):
-        if area >= max(LARGE if gap else MIN_AREA, MIN_FILL * w * h):
+    mask = mask[top : top + height, left : left + width]
+    large = cv2.countNonZero(mask) >= LARGE
+    for gap in (0, *GAPS) if large else (0,):
+        joined, least = mask, MIN_AREA
+        if gap:
+            kernel = np.ones((gap, gap), np.uint8)
+            joined, least = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel), LARGE
+        for x, y, w, h, area in _components(joined):
+            if area < max(least, MIN_FILL * w * h):
+                continue
             x0, y0, x1, y1 = _without_tips(joined[y : y + h, x : x + w])
             x0, y0, x1, y1 = x + x0, y + y0, x + x1, y + y1
             if min(x1 - x0, y1 - y0) > THICKNESS and _least_held(joined, x0, y0, x1, y1) < HELD:
                 continue
             filled = (mask[y0:y1, x0:x1] > 0).mean() >= FILLED
-            yield left + x0, top + y0, left + x1, top + y1, bool(filled)
-    for kernel in (np.ones((1, RUN), np.uint8), np.ones((RUN, 1), np.uint8)) if not gap else ():
+            yield gap, left + x0, top + y0, left + x1, top + y1, bool(filled)
+    for kernel in (np.ones((1, RUN), np.uint8), np.ones((RUN, 1), np.uint8)):
         runs = cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel)
         for x, y, w, h, area in _components(runs):
             if min(w, h) <= THICKNESS and area > 0.9 * w * h:
-                yield left + x, top + y, left + x + w, top + y + h, True
+                yield 0, left + x, top + y, left + x + w, top + y + h, True
 
 
 def _without_tips(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
