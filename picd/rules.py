@@ -70,8 +70,8 @@ def fit_rules(
 
     The first is the ground of the whole picture; then from large to small, each that mends more
     error (levels x pixels, up to ``CAP`` a pixel) than ``price`` and spoils little. Of more than
-    ``limit`` those that mend most. Areas are tried as they are and joined over ``GAPS``; what leaves
-    least, counting ``price`` a rule, is taken. Empty where nothing is flat.
+    ``limit`` those that mend most. Areas are tried as they are and joined over ``GAPS``; what
+    leaves least, counting ``price`` a rule, is taken. Empty where nothing is flat.
     """
     colours = _colours(picture)
     if not colours:
