@@ -9,6 +9,7 @@ faces, so the page first agrees on a small palette of faces by pooled evidence.
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -166,8 +167,9 @@ def _groups(words: Iterable[Word], min_confidence: float) -> list[list[Word]]:
 def _without_icons(word: Word) -> Word:
     """Less the shapes that engines read into icons at a word, and what no face has at its ends;
     empty if it cannot be set."""
-    text = word.text.strip()
-    unknown = "".join(c for c in text if glyph_metrics(REFERENCE_FACE, c).face < 0)
+    text = "".join(map(_in_our_faces, word.text.strip()))
+    text = text.replace("°°", "°")  # read once as a sign, once with its C
+    unknown = "".join(filter(_has_no_face, text))
     bare = text.strip(SHAPES + unknown) or text
     known = sum(character not in unknown for character in bare)
     if 3 * known < 2 * len(bare):
@@ -177,6 +179,19 @@ def _without_icons(word: Word) -> Word:
     start = text.find(bare)
     box = (x + start * pitch, y, len(bare) * pitch, height)
     return Word(bare, box, word.confidence, word.line)
+
+
+def _in_our_faces(character: str) -> str:
+    """What looks the same in characters that we can set: engines that read Chinese write the full
+    width comma and one character for degrees Celsius. A circled digit is not the digit."""
+    kind, *alike = unicodedata.decomposition(character).split() or [""]
+    if kind not in ("<wide>", "<compat>") or not _has_no_face(character):
+        return character
+    return "".join(chr(int(code, 16)) for code in alike)
+
+
+def _has_no_face(character: str) -> bool:
+    return glyph_metrics(REFERENCE_FACE, character).face < 0
 
 
 def _analyse(image: NDArray[np.uint8], words: list[Word]) -> list[_Run]:

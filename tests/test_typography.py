@@ -116,6 +116,12 @@ def test_an_icon_read_at_a_word_is_left_to_the_picture():
     assert found.x == pytest.approx(truth.words[1].x, abs=4)
 
 
+def test_full_width_signs_are_set_in_our_faces():
+    image, _, words = page(NAMES["Open Sans"])
+    words[0] = Word("Th\uff45", words[0].box, 1.0, 0)
+    assert fit_layout(image, words).words[0].text == "The"
+
+
 def test_scripts_that_no_face_has_are_left_to_the_picture():
     image, _, words = page(NAMES["Open Sans"])
     assert not fit_layout(image, [Word("漢字", words[0].box, 1.0, 0)]).words
