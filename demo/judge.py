@@ -13,7 +13,7 @@ from picd.metrics import ENLARGED, jaccard, psnr, read_text, ssimulacra2, words
 
 TEXT, SSIMULACRA2, PSNR = "text accuracy", "SSIMULACRA 2", "PSNR, dB"
 MEANINGS = {
-    TEXT: "how many of its words Tesseract reads again, both enlarged twice, 1 being all",
+    TEXT: "how many of its words Tesseract reads again, 1 being all",
     SSIMULACRA2: "how alike the two look, 100 being the same and below 0 very poor",
     PSNR: "how near the pixels are, from 40 on hard to tell apart",
 }
@@ -28,6 +28,10 @@ def measures() -> list[str]:
     ]
 
 
+MOST_ENLARGED = 4_000_000
+"""Pixels: a larger picture has larger type, and Tesseract would take minutes."""
+
+
 @dataclass(frozen=True)
 class Judge:
     """Compares pictures with ``original``, uint8 (H, W, 3)."""
@@ -36,7 +40,11 @@ class Judge:
 
     @cached_property
     def _words(self) -> list[str]:
-        return words(read_text(self.original, scale=ENLARGED))
+        return self._read(self.original)
+
+    def _read(self, picture: np.ndarray) -> list[str]:
+        scale = ENLARGED if picture[..., 0].size <= MOST_ENLARGED else 1
+        return words(read_text(picture, scale=scale))
 
     def judge(self, picture: np.ndarray) -> dict[str, float]:
         """Measure -> value; no text accuracy for an original in which no words are found."""
@@ -47,6 +55,5 @@ class Judge:
             elif measure == SSIMULACRA2:
                 values[measure] = ssimulacra2(self.original, picture)
             elif self._words:
-                read = words(read_text(picture, scale=ENLARGED))
-                values[measure] = jaccard(self._words, read)
+                values[measure] = jaccard(self._words, self._read(picture))
         return values

@@ -360,9 +360,9 @@ def _shaded_ground(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.f
     rows, columns = np.flatnonzero(untold.any(axis=1)), np.flatnonzero(untold.any(axis=0))
     area = tuple(slice(max(at[0] - BESIDE, 0), at[-1] + BESIDE) for at in (rows, columns))
     box = glyphs.box[area].astype(np.float32)
-    away = draft[area] - filled(ground[area], box)
-    beside = ((box == 0) & (level_distance(away, np.zeros_like(away)) < ALIKE)).astype(np.float32)
-    shade = cv2.GaussianBlur(filled(away, beside), (0, 0), SOFT)
+    seen, expected = draft[area].astype(np.float32), filled(ground[area], box)
+    beside = ((box == 0) & (level_distance(seen, expected) < ALIKE)).astype(np.float32)
+    shade = cv2.GaussianBlur(filled(seen - expected, beside), (0, 0), SOFT)
     ground[area] += shade * untold[area][..., None]
     return np.clip(ground, 0, 255)
 
@@ -390,7 +390,8 @@ def _pushed(weighted: NDArray[np.float32], known: NDArray[np.float32]) -> NDArra
     return weighted + (1 - known)[..., None] * fine[:height, :width]
 
 
-def level_distance(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Levels (H, W) by which two pictures (H, W, 3) differ in the channel that differs most."""
+def level_distance(a: NDArray, b: NDArray) -> NDArray:
+    """Levels (H, W) by which two pictures (H, W, 3), both uint8 or both float32, differ in the
+    channel that differs most; of their type."""
     red, green, blue = cv2.split(cv2.absdiff(a, b))
     return cv2.max(cv2.max(red, green), blue)

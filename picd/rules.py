@@ -31,7 +31,7 @@ MIN_AREA = 40
 GAPS, LARGE = (7, 17), 3000
 """Large areas of one colour, of at least so many pixels, are also tried as one where lines or words
 less than so many pixels wide cut them: a panel that is left in pieces shows what is between them.
-Fifteen held-back screens: SSIMULACRA2 17.7 to 22.3."""
+Fifteen held-back screens: SSIMULACRA2 17.7 to 22.2."""
 RUN, THICKNESS = 24, 4
 """A line is at least so long and at most so thick, in pixels."""
 MIN_FILL, FILLED = 0.25, 0.7

@@ -723,6 +723,18 @@ def test_plot_puts_more_bits_to_the_right_and_better_up() -> None:
     assert rate_plot({}, "PSNR") == ""
 
 
+def test_large_pictures_are_read_as_they_are(
+    page: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scales = []
+    monkeypatch.setattr("demo.judge.measures", lambda: [TEXT])
+    monkeypatch.setattr("demo.judge.read_text", lambda image, scale: scales.append(scale) or "word")
+    assert Judge(page).judge(page) == {TEXT: 1}
+    monkeypatch.setattr("demo.judge.MOST_ENLARGED", page[..., 0].size - 1)
+    assert Judge(page).judge(page) == {TEXT: 1}
+    assert scales == [2, 2, 1, 1]
+
+
 def test_judge_knows_equal_pictures(page: np.ndarray) -> None:
     worse = page // 2 + 60
     same, other = Judge(page).judge(page), Judge(page).judge(worse)
