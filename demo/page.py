@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 import gradio as gr
 
 from demo import endpoints, figures
@@ -9,10 +11,10 @@ from demo.compare_tab import CompareTab
 from demo.compress_tab import CompressTab
 from demo.decode_tab import DecodeTab
 from demo.how_tab import HowTab
-from demo.link import read_link, usual
+from demo.link import read_link
 from demo.model import codec
-from demo.picture_input import example_path, same_picture
-from demo.work_tab import QUICK, Update
+from demo.picture_input import Chooser, example_path, same_picture
+from demo.work_tab import QUICK
 from picd import PicdError
 
 KEEP, SWEEP = 3600, 300
@@ -42,20 +44,29 @@ def build() -> gr.Blocks:
             lambda path: (gr.Tabs(selected="decode"), path), compress.picd, [tabs, decode.file],
             **QUICK,
         )  # fmt: skip
-        pictures = [chooser.picture for chooser in choosers]
-
-        def follow_link(request: gr.Request) -> Update:
-            """The picture and the settings that the address asks for."""
-            settings = read_link(dict(request.query_params))
-            # always, for Gradio makes anew what is skipped, and a picture without its preprocess
-            chosen = dict.fromkeys(pictures, example_path(settings.example))
-            if settings == usual():
-                return chosen
-            return chosen | dict(zip(compress.settings(), vars(settings).values(), strict=True))
-
-        page.load(follow_link, None, [*pictures, *compress.settings()], **QUICK)
+        _follow_link(page, compress, choosers)
         page.load(_model_state, None, head, **QUICK)
     return page
+
+
+def _follow_link(page: gr.Blocks, compress: CompressTab, choosers: list[Chooser]) -> None:
+    """Shows the picture and the settings that the address asks for.
+
+    The address goes through hidden inputs, which change only when it asks for something: an answer
+    that comes late to a visitor who came without must not take away a picture chosen meanwhile.
+    """
+    query, example = (gr.Textbox(visible="hidden") for _ in range(2))
+
+    def read(request: gr.Request) -> tuple[str, str]:
+        return str(request.query_params), read_link(dict(request.query_params)).example
+
+    page.load(read, None, [query, example], **QUICK)
+    query.change(
+        lambda query: list(vars(read_link(dict(parse_qsl(query)))).values()),
+        query, compress.settings(), **QUICK,
+    )  # fmt: skip
+    pictures = [chooser.picture for chooser in choosers]
+    example.change(lambda name: [example_path(name)] * len(pictures), example, pictures, **QUICK)
 
 
 def _model_state() -> str:

@@ -179,6 +179,30 @@ def pixels(png: bytes) -> np.ndarray:
 # the tabs, by real clicks -----------------------------------------------------------------
 
 
+def test_a_picture_chosen_at_once_stays(browser, address: str, picture: Path) -> None:
+    """What the page asks as it opens is answered only after a picture was chosen."""
+    tab = browser.new_page()
+    held: list = []
+    chosen = False
+    tab.route(
+        "**/gradio_api/run/**",
+        lambda route: route.continue_() if chosen else held.append(route),
+    )
+    tab.goto(address)
+    tab.wait_for_selector("#compress")
+    tab.wait_for_timeout(1000)
+    assert held
+    chosen = True
+    upload(tab, "#compress-picture", picture)
+    tab.wait_for_selector("#compress-picture img")
+    for route in held:
+        route.continue_()
+    tab.wait_for_selector(".picd-state.ready")
+    tab.wait_for_timeout(1000)
+    assert tab.locator("#compress-picture img").count() == 1
+    tab.close()
+
+
 def test_compress_streams_and_downloads(tab, picture: Path, encoded: Encoded, codec: Codec) -> None:
     upload(tab, "#compress-picture", picture)
     tab.wait_for_selector("text=384 × 208 pixels")
