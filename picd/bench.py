@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from picd.bulk import PICTURE_SUFFIXES, files_below, mapped, shared_codec
-from picd.codec import is_screen
+from picd.content import PHOTOGRAPH, is_screen, screen_likeness
 from picd.errors import PicdError
 from picd.images import load_image, make_folder, write_atomically
 from picd.metrics import compare, read_text, words
@@ -181,7 +181,10 @@ def measure(data: bytes, settings: Settings) -> Measured:
         PicdError: the picture cannot be read, or none of our files is small enough.
     """
     original = load_image(data)
-    found = words(read_text(original)) if is_screen(original) else []
+    likeness = screen_likeness(original)
+    found = words(read_text(original)) if likeness >= PHOTOGRAPH else []
+    if not is_screen(likeness, len(found)):
+        found = []
     text = found or None  # without words there is no accuracy
     peers = {name: Peer(name, original) for name in settings.peers}
     if "avif" in peers:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picd.bitstream import VERSION, Container, Header
+from picd.content import PHOTOGRAPH, is_screen, screen_likeness
 from picd.errors import PicdError
 from picd.glyphs import GlyphImage, render_glyphs, typeset, word_boxes
 from picd.guidance import Guide
@@ -37,9 +38,6 @@ from picd.trials import Trial, Trials
 from picd.typography import fit_layout
 
 DEFAULT_QUALITY = 40.0
-FLAT_SHARE = 0.6
-"""A picture with more pixels than this equal to their neighbours (to one level) is a screen:
-60 screens measured had 0.63 or more, nine in ten of 60 photographs 0.48 or less."""
 TEXT_SHARE = 0.6
 """Text and layout may take this share of a byte budget; beyond it the smallest lines go."""
 Picture = NDArray[np.uint8]
@@ -148,10 +146,14 @@ class Codec:
         picture = load_image(image)
         height, width = picture.shape[:2]
         budget = _budget(quality, bpp, max_bytes, width * height)
-        natural = content == "natural" or (content == "auto" and not is_screen(picture))
         report = on_stage or (lambda stage, value: None)
 
-        words = _engine("none" if natural and ocr == "auto" else ocr).read(picture)
+        likeness = screen_likeness(picture) if content == "auto" else float(content == "screen")
+        wordless = likeness < PHOTOGRAPH and ocr == "auto"
+        words = _engine("none" if wordless else ocr).read(picture)
+        natural = not is_screen(likeness, len(words))
+        if natural and ocr == "auto":
+            words = ()
         report("ocr", words)
         clock.lap("ocr")
 
@@ -293,12 +295,6 @@ def _info(container: Container, layout: TextLayout) -> Info:
         sections={"header": len(container.pack()) - sum(sections.values()), **sections},
         layout=layout,
     )
-
-
-def is_screen(picture: Picture) -> bool:
-    """Whether a picture is screen content: flat areas, unlike any photograph."""
-    flat = [(np.abs(np.diff(picture.astype(np.int16), axis=axis)) <= 1).all(-1) for axis in (0, 1)]
-    return bool((flat[0][:, 1:] & flat[1][1:]).mean() > FLAT_SHARE)
 
 
 def layout_text(layout: TextLayout) -> str:
