@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 PHOTOGRAPH, SCREEN = 0.45, 0.85
 """What is less like a screen is a photograph, and what is more like one is a screen, whatever the
 words. Of 234 screens none was below the first; above the second were 231, and 220 of the same as
-JPEG of quality 70. Of 196 photographs 154 were below the first, and 10 above the second: drawings."""
+JPEG of quality 70. Of 196 photographs 154 were below the first, and 10 above the second, drawings
+mostly."""
 TEXTUAL = 8
 """Words that make a picture between the two a screen. All such screens but one had them, and of 37
 photographs three: posters."""

@@ -38,8 +38,12 @@ MIN_CONTRAST = 24.0
 MIN_CORRELATION = 0.45
 """A word whose typeset picture correlates less with the original is left to the picture; long
 words, whose letters drift in a face of other proportions, may have down to half of that."""
+LEAST_INSIDE = 0.6
+"""Share of the height of capitals that has to be in the engine's box: mostly all of it is."""
 SPLIT_DISTANCE = 70.0
 """Neighbouring words whose ink or ground differs more (RGB distance) are set in two styles."""
+COLOUR_MARGIN = 0.2
+"""Share of a word's box, above and below, that says nothing of its colours."""
 MODEL_EM = 32
 """Pixels per em of the word models that faces are compared with."""
 MODEL_ASCENT, MODEL_ROWS, MODEL_PAD = 40, 56, 8
@@ -221,7 +225,9 @@ def _word_colours(image: NDArray[np.uint8], word: Word) -> tuple[Floats, Floats]
     x0, x1 = max(round(x), 0), min(round(x + width), image.shape[1])
     if y1 - y0 < 4 or x1 - x0 < 2:
         return None
-    pixels = image[y0:y1, x0:x1].reshape(-1, 3).astype(np.float32)
+    # Boxes reach into the rows above and below, whose ground would pass for ink.
+    margin = round(COLOUR_MARGIN * (y1 - y0))
+    pixels = image[y0 + margin : y1 - margin, x0:x1].reshape(-1, 3).astype(np.float32)
     cells = (pixels / 16).astype(np.int32) @ np.array([256, 16, 1])
     ground = pixels[cells == np.bincount(cells).argmax()].mean(axis=0)
     away = pixels - ground
@@ -274,11 +280,12 @@ def _clear_rules(alpha: Floats, lefts: NDArray, rights: NDArray) -> None:
     """Remove rows that are ink almost throughout a word: rules, underlines, other grounds."""
     for left, right in zip(lefts, rights, strict=True):
         inner = alpha[:, max(int(left), 0) : int(right) + 1]
-        if inner.shape[1] > 1.5 * inner.shape[0]:
-            ruled = (inner > 0.3).mean(axis=1) > 0.85
+        rows, columns = inner.shape
+        ruled = (inner > 0.3).mean(axis=1) > 0.85
+        if columns > 1.5 * rows:
             inner[ruled] = 0
-            # Rules above and below go on between the words.
-            ruled[len(ruled) // 4 : len(ruled) - len(ruled) // 4] = False
+        if columns > 0.75 * rows:  # above and below they go on between the words
+            ruled[rows // 4 : rows - rows // 4] = False
             alpha[ruled] = 0
 
 
@@ -757,11 +764,21 @@ def _keep_explained(run: _Run, scale: int, usual: bool) -> bool:
     """Drop words whose rendering does not resemble the picture; False if none is left."""
     run.placed = [
         word
-        for word in run.placed
-        if _render_correlation(run, word, run.face, run.size, scale)
+        for found, word in zip(run.words, run.placed, strict=True)
+        if _stands_in(found, run)
+        and _render_correlation(run, word, run.face, run.size, scale)
         >= _least_correlation(word.text, len(run.placed) == 1, usual)
     ]
     return bool(run.placed)
+
+
+def _stands_in(found: Word, run: _Run) -> bool:
+    """Whether most of the height of the run's letters is in the box in which a word was found:
+    what stands beside it is the edge of another ground."""
+    _, top, _, height = found.box
+    baseline, cap = run.y + run.baseline / UNITS_PER_PIXEL, 0.75 * run.size / UNITS_PER_PIXEL
+    inside = min(baseline, top + height) - max(baseline - cap, top)
+    return inside >= LEAST_INSIDE * cap
 
 
 def _least_correlation(text: str, alone: bool, usual: bool) -> float:

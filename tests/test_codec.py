@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from picd import Codec
-from picd.codec import is_screen, layout_text, layout_words
+from picd.codec import layout_text, layout_words
 from picd.errors import BitstreamError, PicdError
 from picd.trials import HALVED_UP_TO
 
@@ -91,7 +91,6 @@ def test_photograph_has_no_text(codec: Codec) -> None:
     random = np.random.default_rng(0)
     noise = random.normal(0, 20, (128, 160, 3)).cumsum(1)
     photo = np.clip(128 + noise, 0, 255).astype(np.uint8)
-    assert not is_screen(photo)
     encoded = codec.encode(photo, quality=50)
     assert encoded.content == "natural" and encoded.sections["text"] == 0
 
