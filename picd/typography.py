@@ -42,8 +42,8 @@ LEAST_INSIDE = 0.6
 """Share of the height of capitals that has to be in the engine's box: mostly all of it is."""
 SPLIT_DISTANCE = 70.0
 """Neighbouring words whose ink or ground differs more (RGB distance) are set in two styles."""
-COLOUR_MARGIN = 0.2
-"""Share of a word's box, above and below, that says nothing of its colours."""
+INK_MARGIN = 0.2
+"""Share of a word's box, above and below, that says nothing of its ink."""
 MODEL_EM = 32
 """Pixels per em of the word models that faces are compared with."""
 MODEL_ASCENT, MODEL_ROWS, MODEL_PAD = 40, 56, 8
@@ -225,12 +225,13 @@ def _word_colours(image: NDArray[np.uint8], word: Word) -> tuple[Floats, Floats]
     x0, x1 = max(round(x), 0), min(round(x + width), image.shape[1])
     if y1 - y0 < 4 or x1 - x0 < 2:
         return None
-    # Boxes reach into the rows above and below, whose ground would pass for ink.
-    margin = round(COLOUR_MARGIN * (y1 - y0))
-    pixels = image[y0 + margin : y1 - margin, x0:x1].reshape(-1, 3).astype(np.float32)
+    box = image[y0:y1, x0:x1].astype(np.float32)
+    pixels = box.reshape(-1, 3)
     cells = (pixels / 16).astype(np.int32) @ np.array([256, 16, 1])
     ground = pixels[cells == np.bincount(cells).argmax()].mean(axis=0)
-    away = pixels - ground
+    # Boxes reach into the rows above and below, whose ground would pass for ink.
+    margin = round(INK_MARGIN * (y1 - y0))
+    away = box[margin : y1 - y0 - margin].reshape(-1, 3) - ground
     distance = np.sqrt((away * away).sum(axis=1))
     reach = np.quantile(distance, 0.985)
     if reach < MIN_CONTRAST:
