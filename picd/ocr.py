@@ -122,7 +122,7 @@ def _rapid_words(quad: NDArray[np.float32], text: str, info) -> list[Word]:
         confidence = float(np.mean(info.confs[start : start + len(part)]))
         start += len(part)
         x0, x1 = max(centres[0] - half, left), min(centres[-1] + half, right)
-        if len(columns) == 1:  # its column may be anywhere in it
+        if len(columns) == 1:  # the pitch of a lone character says nothing of its width
             x0, x1 = left, right
         box = (float(x0), float(top), float(x1 - x0), float(bottom - top))
         if words and _one_number(words[-1], part, x0):

@@ -300,7 +300,8 @@ def _areas(
     mask = mask[top : top + height, left : left + width]
     thick = cv2.countNonZero(cv2.erode(mask, np.ones((2, 2), np.uint8))) >= LEAST_THICK
     large = cv2.countNonZero(mask) >= LARGE
-    for gap in (0, *GAPS) if large else (0,) if thick else ():
+    gaps = (0, *GAPS) if large else (0,) * thick
+    for gap in gaps:
         joined, least = mask, MIN_AREA
         if gap:
             kernel = np.ones((gap, gap), np.uint8)

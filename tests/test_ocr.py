@@ -141,3 +141,10 @@ def test_digits_without_room_between_them_are_one_number(second, texts):
     info = SimpleNamespace(word_cols=columns, line_txt_len=20, confs=[0.9] * 8)
     quad = np.array([[0, 0], [200, 0], [200, 30], [0, 30]], np.float32)
     assert [word.text for word in _rapid_words(quad, "year 2 1", info)] == texts
+
+
+def test_a_lone_character_has_the_whole_box():
+    info = SimpleNamespace(word_cols=[[3]], line_txt_len=20, confs=[0.9])
+    quad = np.float32([[50, 10], [64, 10], [64, 30], [50, 30]])
+    (word,) = _rapid_words(quad, "7", info)
+    assert word.box == (50, 10, 14, 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -33,6 +34,24 @@ def test_what_is_ruled_is_found_exactly():
     rules = fit_rules(picture, price=300)
     assert len(rules) == len(table())
     assert np.array_equal(painted(*rules), picture)
+
+
+def test_lines_that_meet_are_found_to_the_pixel():
+    across = [Rule(60, y, 261, y + 1, INK) for y in (40, 90, 140)]
+    down = [Rule(x, 40, x + 1, 141, INK) for x in (60, 160, 260)]
+    beside = [Rule(x, y, x + 9, y + 9, INK) for x, y in ((10, 10), (300, 180))]
+    picture = painted(table()[0], *across, *down, *beside)
+    rules = fit_rules(picture, price=300)
+    assert set(across + down) <= set(rules)
+    assert np.array_equal(painted(*rules), picture)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.5])
+def test_components_of_sparse_and_dense_masks(share: float):
+    mask = np.uint8(255) * (np.random.default_rng(3).random((90, 120)) < share)
+    mask[20:30, 40:44] = 255
+    expected = cv2.connectedComponentsWithStats(mask, connectivity=4)[2][1:]
+    assert rules_module._components(mask) == expected.tolist()
 
 
 def test_a_panel_with_words_and_a_photograph_in_it_is_still_found():

@@ -72,6 +72,26 @@ def test_colours_are_found_and_quantised(ink, ground):
         assert np.abs(np.subtract(line.style.ground, ground)).max() <= 9
 
 
+def test_words_on_a_coloured_row_keep_their_ink_and_their_place():
+    """The engine's boxes reach into the next row, which is of a colour far from the row's own."""
+    white, red, green = (255, 255, 255), (214, 24, 8), (0, 132, 99)
+    image, truth, words = page(NAMES["Open Sans"], 48, white, red)
+    for line in truth.lines:
+        row = line.baseline // UNITS_PER_PIXEL
+        image[row + 4 : row + 24] = green
+        image[row - 20 : row - 13] = green
+    words = [
+        Word(word.text, (x, y - 3, width, 22), word.confidence, word.line)
+        for word in words
+        for x, y, width, _ in [word.box]
+    ]
+    layout = fit_layout(image, words)
+    assert [word.text for word in layout.words] == [word.text for word in truth.words]
+    for found, true in zip(layout.lines, truth.lines, strict=True):
+        assert abs(found.baseline - true.baseline) <= UNITS_PER_PIXEL
+        assert np.abs(np.subtract(found.style.ink, white)).max() <= 40
+
+
 def test_the_page_agrees_on_one_style():
     image, _, words = page(NAMES["Roboto"])
     assert len({line.style for line in fit_layout(image, words).lines}) == 1
