@@ -1,5 +1,7 @@
 """A page set in our own fonts is found again: face, size, baseline, places and colours."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -134,6 +136,16 @@ def test_an_icon_read_at_a_word_is_left_to_the_picture():
     found = fit_layout(image, words).words[1]
     assert found.text == first.text
     assert found.x == pytest.approx(truth.words[1].x, abs=4)
+
+
+@pytest.mark.parametrize("name", ["DejaVu Sans Mono", "Open Sans"])
+def test_letters_misread_for_their_twins_are_mended(name):
+    """v is V and o is O for an engine that sees lines at a size of its own."""
+    image, truth, words = page(NAMES[name])
+    misread = {"over": "oVer", "dog": "d0g", "fox": "foX", "many": "manY", "toxic": "toxiC"}
+    said = [replace(word, text=misread.get(word.text, word.text)) for word in words]
+    mended = [word.text for word in fit_layout(image, said).words]
+    assert mended == [word.text for word in truth.words]
 
 
 def test_full_width_signs_are_set_in_our_faces():
