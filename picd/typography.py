@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -42,6 +43,8 @@ LEAST_INSIDE = 0.6
 """Share of the height of capitals that has to be in the engine's box: mostly all of it is."""
 SPLIT_DISTANCE = 70.0
 """Neighbouring words whose ink or ground differs more (RGB distance) are set in two styles."""
+LONGEST_STROKE = 1.3
+"""Heights of a word's box that no stroke of a letter is long."""
 INK_MARGIN = 0.2
 """Share of a word's box, above and below, that says nothing of its ink."""
 MODEL_EM = 32
@@ -61,6 +64,7 @@ of regular and 8 % of bold runs were taken for the other."""
 USUAL_INK = 0.3
 """Quantile of the page's letters, by ink, that is regular text."""
 BOLD = np.array([face.bold for face in FACES])
+THIN = frozenset("-–—_=~.…·:")
 LONE_CORRELATION, STRANGE_CORRELATION = 0.6, 0.7
 """What a single character on its line needs, and what symbols and letters need that are of no
 size of the page: mostly these are icons."""
@@ -289,16 +293,26 @@ def _find_words(run: _Run, top: int, bottom: int) -> None:
 
 
 def _clear_rules(alpha: Floats, lefts: NDArray, rights: NDArray) -> None:
-    """Remove rows that are ink almost throughout a word: rules, underlines, other grounds."""
+    """Remove rows that are ink almost throughout a word, and what is ink for longer than any letter
+    is wide: rules, underlines, frames, other grounds."""
     for left, right in zip(lefts, rights, strict=True):
         inner = alpha[:, max(int(left), 0) : int(right) + 1]
         rows, columns = inner.shape
+        inner[_long_runs(inner > 0.3, int(LONGEST_STROKE * rows))] = 0
         ruled = (inner > 0.3).mean(axis=1) > 0.85
         if columns > 1.5 * rows:
             inner[ruled] = 0
         if columns > 0.75 * rows:  # above and below they go on between the words
             ruled[rows // 4 : rows - rows // 4] = False
             alpha[ruled] = 0
+
+
+def _long_runs(inked: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
+    """What belongs to a horizontal run of more than ``length`` of (rows, columns)."""
+    if length >= inked.shape[1]:
+        return np.zeros_like(inked)
+    shape = cv2.getStructuringElement(cv2.MORPH_RECT, (length + 1, 1))
+    return cv2.morphologyEx(inked.astype(np.uint8), cv2.MORPH_OPEN, shape).astype(bool)
 
 
 def _spans(
@@ -820,7 +834,7 @@ def _keep_explained(run: _Run, scale: int, usual: bool) -> bool:
         word
         for found, word in zip(run.words, run.placed, strict=True)
         if _stands_in(found, run)
-        and _render_correlation(run, word, run.face, run.size, scale)
+        and _likeness(run, word, scale)
         >= _least_correlation(word.text, len(run.placed) == 1, usual)
     ]
     return bool(run.placed)
@@ -833,6 +847,16 @@ def _stands_in(found: Word, run: _Run) -> bool:
     baseline, cap = run.y + run.baseline / UNITS_PER_PIXEL, 0.75 * run.size / UNITS_PER_PIXEL
     inside = min(baseline, top + height) - max(baseline - cap, top)
     return inside >= LEAST_INSIDE * cap
+
+
+def _likeness(run: _Run, word: PlacedWord, scale: int) -> float:
+    """Correlation of the word as it will be drawn; where it is nothing but dashes and dots, a row
+    higher or lower will do, since faces differ by that."""
+    drawn, found = _drawn_and_found(run, word, run.face, run.size, scale)
+    if not drawn.size:
+        return 0.0
+    shifts = (-1, 0, 1) if set(word.text) <= THIN else (0,)
+    return max(_correlation(np.roll(drawn, shift, axis=0), found) for shift in shifts)
 
 
 def _least_correlation(text: str, alone: bool, usual: bool) -> float:
