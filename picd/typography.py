@@ -64,6 +64,8 @@ of regular and 8 % of bold runs were taken for the other."""
 USUAL_INK = 0.3
 """Quantile of the page's letters, by ink, that is regular text."""
 BOLD = np.array([face.bold for face in FACES])
+SURE, SURELY = 0.95, 0.65
+"""A word that the engine is sure of needs but this share of it beside others that fit."""
 THIN = frozenset("-–—_=~.…·:")
 LONE_CORRELATION, STRANGE_CORRELATION = 0.6, 0.7
 """What a single character on its line needs, and what symbols and letters need that are of no
@@ -830,12 +832,17 @@ def _usual(runs: Sequence[_Run]) -> set[tuple[int, int]]:
 
 def _keep_explained(run: _Run, scale: int, usual: bool) -> bool:
     """Drop words whose rendering does not resemble the picture; False if none is left."""
-    run.placed = [
-        word
+    alone = len(run.placed) == 1
+    judged = [
+        (found, word, _likeness(run, word, scale) / _least_correlation(word.text, alone, usual))
         for found, word in zip(run.words, run.placed, strict=True)
         if _stands_in(found, run)
-        and _likeness(run, word, scale)
-        >= _least_correlation(word.text, len(run.placed) == 1, usual)
+    ]
+    beside = any(share >= 1 for _, _, share in judged)
+    run.placed = [
+        word
+        for found, word, share in judged
+        if share >= (SURELY if beside and found.confidence > SURE else 1)
     ]
     return bool(run.placed)
 
