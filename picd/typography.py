@@ -86,6 +86,8 @@ STRENGTH = 0.25
 """Weight of an ink's distance in strength, which thin letters hardly tell, beside that in hue."""
 WITNESSES = 6
 """So many runs of a look, the longest, decide for the others."""
+SETTLED = 0.04
+"""What a run must gain, in correlation, to leave the baseline that its look was fitted with."""
 SIZE_STEP = 2
 """Sizes are multiples of half a pixel."""
 
@@ -147,6 +149,7 @@ def fit_layout(
     for look in looks:
         _refine(look)
     _agree_on_sizes(runs)
+    _settle_baselines(runs)
     _agree_on_baselines(runs)
     _respell(runs, _scales(runs))
     _relocate(runs)
@@ -669,7 +672,7 @@ def _refine(look: Sequence[_Run]) -> None:
         words, size = _sample(run, 2), _face_size(run, run.face)
         scale = style_scale(run.face, size, words)
         below = run.baseline // UNITS_PER_PIXEL * UNITS_PER_PIXEL
-        bases = {below, below + UNITS_PER_PIXEL, run.baseline}
+        bases = {below - UNITS_PER_PIXEL, below, below + UNITS_PER_PIXEL, run.baseline}
 
         def score(base: int, run: _Run = run, words=words, size=size, scale=scale) -> float:
             # Text on screens stands on whole pixels, and is sharper (and cheaper) there.
@@ -722,6 +725,20 @@ def _agree_on_sizes(runs: Sequence[_Run]) -> None:
         ]
         if near:
             run.face, run.size = max(near, key=lambda key: (weight[key], key))
+
+
+def _settle_baselines(runs: Sequence[_Run]) -> None:
+    """Move runs by a pixel where they then fit better: in another size they were."""
+    scales = _scales(runs)
+    for run in runs:
+        words, scale = _sample(run, 2), scales[run.face, run.size]
+
+        def score(move: int, run: _Run = run, words=words, scale=scale) -> float:
+            moved = replace(run, baseline=run.baseline + move)
+            found = [_render_correlation(moved, w, run.face, run.size, scale) for w in words]
+            return float(np.mean(found)) - (SETTLED if move else 0.0)
+
+        run.baseline += max((0, -UNITS_PER_PIXEL, UNITS_PER_PIXEL), key=score)
 
 
 def _agree_on_baselines(runs: Sequence[_Run]) -> None:
