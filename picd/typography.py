@@ -55,6 +55,8 @@ LIKELY_BASELINES = (0.45, 1.1)
 """Where the baseline is in an engine's box, in its heights from the top: with margins."""
 PROBE_FACES = (3, 12)
 """A proportional and a fixed-width face: one of them is near enough to find size and baseline."""
+FEW = 3
+"""So few letters may be twice as wide in a fixed-width face."""
 FACE_COST = 0.4
 """What a further face on the page must gain, in correlation summed over runs."""
 BOLD_INK, BOLD_COST = 0.5, 0.085
@@ -474,8 +476,11 @@ def _fit_rows(run: _Run) -> bool:
     if not model.any() or not rows.any():
         return False
     fits = []
-    by_width = _em_by_width(run)
-    for em in by_width * 2 ** np.linspace(-0.55, 0.55, 15):
+    by_width = _em_by_width(run, REFERENCE_FACE)
+    ems = by_width * 2 ** np.linspace(-0.55, 0.55, 15)
+    if run.letters <= FEW:
+        ems = np.append(ems, _em_by_width(run, PROBE_FACES[1]) * 2 ** np.linspace(-0.4, 0.4, 11))
+    for em in ems:
         match, baseline = _match_rows(rows, model, float(em), _likely_baselines(run))
         fits.append((match, float(em), round(baseline * UNITS_PER_PIXEL)))
     words = _sample(run, 2)
@@ -532,11 +537,12 @@ def _match_rows(
     return best
 
 
-def _em_by_width(run: _Run) -> float:
-    """Em in pixels at which the reference face is as wide as the run's words."""
+def _em_by_width(run: _Run, face: int) -> float:
+    """Em in pixels, of the reference face, at which ``face`` is as wide as the run's words."""
     em = 64 * UNITS_PER_PIXEL
-    natural = sum(word_extent(REFERENCE_FACE, em, word.text)[1] for word in run.placed)
-    return max(64 * sum(word.width for word in run.placed) / max(natural, 1), 5.0)
+    natural = sum(word_extent(face, em, word.text)[1] for word in run.placed)
+    wide = 64 * sum(word.width for word in run.placed) / max(natural, 1)
+    return max(wide / _relative_size(face, "x"), 5.0)
 
 
 @lru_cache(maxsize=1024)

@@ -148,6 +148,40 @@ def test_letters_misread_for_their_twins_are_mended(name):
     assert mended == [word.text for word in truth.words]
 
 
+def test_a_frame_drawn_round_words_is_no_ink_of_theirs():
+    """Annotated screenshots have them; this one ends in the middle of a word."""
+    image, truth, words = page(NAMES["DejaVu Sans Mono"], 44)
+    (word,) = [word for word in words if word.text == "wizards"]
+    x, _, width, _ = word.box
+    row = truth.lines[2].baseline // UNITS_PER_PIXEL
+    image[row - 16 : row - 11, : int(x + 0.7 * width)] = 60
+    (line,) = fit_layout(image, [replace(word, box=(x, row - 18, width, 26))]).lines
+    assert line.baseline == truth.lines[2].baseline
+    assert line.words[0].x == pytest.approx(4 * x, abs=3)
+
+
+def test_a_dash_that_the_page_draws_a_row_higher_is_set():
+    image, truth, words = page(NAMES["Open Sans"], 60)
+    baseline, x = truth.lines[0].baseline // UNITS_PER_PIXEL, words[4].box[0] + words[4].box[2]
+    image[baseline - 7 : baseline - 5, int(x) + 5 : int(x) + 10] = 0
+    dash = Word("-", (x + 4, words[4].box[1], 7, words[4].box[3]), 1.0, 0)
+    layout = fit_layout(image, [*words[:5], dash, *words[5:]])
+    assert [word.text for word in layout.lines[0].words][-1] == "-"
+
+
+def test_a_short_word_in_a_fixed_width_face_gets_the_size_of_the_others():
+    """Its letters are so far apart that by its width alone it would be far larger."""
+    face, size, row = NAMES["DejaVu Sans Mono"], 48, 60
+    placed = PlacedWord("if", 100, word_extent(face, size, "if")[1])
+    line = TextLine(TextStyle(face, size, (0, 0, 0), (255, 255, 255)), 4 * row, (placed,))
+    glyphs = render_glyphs(TextLayout(120, 90, (line,)))
+    image = typeset(np.full((90, 120, 3), 255, np.uint8), glyphs)
+    box = (placed.x / UNITS_PER_PIXEL, row - 12, placed.width / UNITS_PER_PIXEL, 16)
+    (found,) = fit_layout(image, [Word("if", box, 1.0, 0)]).lines
+    assert found.style.size == pytest.approx(size, abs=6)
+    assert found.baseline == line.baseline
+
+
 def test_full_width_signs_are_set_in_our_faces():
     image, _, words = page(NAMES["Open Sans"])
     words[0] = Word("Th\uff45", words[0].box, 1.0, 0)
