@@ -69,9 +69,6 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("--start", type=Path, help="run whose weights to begin with")
             verb.add_argument("--recogniser", type=Path, help="run of a reader of the renders")
         if stage == "renderer":
-            verb.add_argument(
-                "--adversarial", type=float, default=0.0, metavar="SHARE", help="of an adversary"
-            )
             verb.add_argument("--base", help="hub id or folder of the base model (sd21)")
         if stage == "lora":
             verb.set_defaults(start=Path("runs/renderer"))
@@ -205,8 +202,6 @@ def main() -> int:
 
             options |= {"start": arguments.start, "lora": arguments.verb == "lora"}
             options["recogniser_run"] = arguments.recogniser
-            if arguments.verb == "renderer":
-                options["adversarial"] = arguments.adversarial
             renderer.train(profile, arguments.cache, arguments.codec, out, **options)
     except PicdError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -22,7 +22,6 @@ from picd.nets.recogniser import Recogniser
 from picd.nets.renderer import Renderer
 from picd.reading import CELL
 from picd.runtime import ALIGNMENT
-from picd.training.adversary import Adversary
 from picd.training.checkpoints import Run, load_averaged, load_start
 from picd.training.codec import away_from_skeleton, coded, cored
 from picd.training.data import SCREENS, Batch, Crops
@@ -42,8 +41,6 @@ KINDS = {"photo": 0.5, "screen": 0.2, "page": 0.3}
 """Share of each kind of picture in a batch: a photograph's draft has the most to gain."""
 LATER = 4
 """One step in so many learns an x_t that the sampler meets after its first step."""
-SAVED_EVERY = 300
-"""Steps between checkpoints of the adversary."""
 TINY = 1e-6
 """Crops of nothing but flat ground are typeset without any loss."""
 SMOOTH = 0.02
@@ -196,7 +193,6 @@ def train(
     blind: bool = False,
     build: Callable[[RendererProfile], Renderer] = Renderer,
     recogniser_run: Path | None = None,
-    adversarial: float = 0.0,
     crop: int = 128,
     batch: int = 8,
     rate: float = 8e-4,
@@ -208,8 +204,7 @@ def train(
     ``lora`` freezes the start and trains low-rank updates of it, on prompted screens alone.
     For ablations: ``blind`` keeps what the text stream says from the renderer (not from the
     codec), ``build`` makes another network. ``recogniser_run`` names that of a text recogniser
-    which is to read in the render what it reads in the picture. ``adversarial`` is the share of
-    an adversary in what photographs are trained by (:mod:`picd.training.adversary`).
+    which is to read in the render what it reads in the picture.
     """
     torch.manual_seed(0)
     codec = load_averaged(ImageCodec(profile.codec), codec_run)
@@ -225,7 +220,6 @@ def train(
         renderer.add_lora()
     renderer.to(device, memory_format=torch.channels_last)
     run = Run(renderer, folder, minutes, rate, resume)
-    adversary = Adversary(folder, adversarial, device, resume) if adversarial else None
     crops = Crops(cache, crop, batch, run.step + 1, SCREENS if lora else KINDS).loader()
     while run.active():
         data = next(crops).to(device)
@@ -252,19 +246,9 @@ def train(
                     figures["typeset_reading"] = float(misread(recogniser, page, x0, box))
                     figures["reading"] = float(reading)
         loss = picture_loss(estimate, x0)
-        blame = page.new_zeros(())
-        if adversary and data.natural.any():
-            photos = data.natural
-            with torch.autocast(device.type, torch.bfloat16):
-                figures["told"] = adversary.learn(x0[photos], estimate[photos], page[photos])
-                blame = adversary.blame(estimate, page, photos, loss)
         with torch.no_grad():
             before = float(picture_loss(page, x0))
         gain = 1 - float(loss.detach()) / max(before, TINY)
-        run.update(loss + reading + blame, typeset=before, gain=gain, **figures)
-        if adversary and run.step % SAVED_EVERY == 0:
-            adversary.save()
+        run.update(loss + reading, typeset=before, gain=gain, **figures)
     run.log()
     run.save()
-    if adversary:
-        adversary.save()
