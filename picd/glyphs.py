@@ -64,6 +64,10 @@ FACES = (
     Face("Inconsolata", "mono", False, False, "Inconsolata.ttf"),
     Face("Liberation Sans Italic", "sans", False, True, "LiberationSans-Italic.ttf"),
     Face("Liberation Serif Italic", "serif", False, True, "LiberationSerif-Italic.ttf"),
+    Face("Noto Serif", "serif", False, False, "NotoSerif-Regular.ttf"),
+    Face("Noto Serif Bold", "serif", True, False, "NotoSerif-Bold.ttf"),
+    Face("Carlito Bold", "sans", True, False, "Carlito-Bold.ttf"),
+    Face("Liberation Mono Bold", "mono", True, False, "LiberationMono-Bold.ttf"),
 )
 """Every face a :class:`TextStyle` can name, by index. The order is part of the bitstream."""
 
