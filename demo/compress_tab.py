@@ -34,7 +34,7 @@ class CompressTab(WorkTab):
 
     def __init__(self) -> None:
         with gr.Row(equal_height=False):
-            with gr.Column(scale=4, min_width=300):
+            with gr.Column(scale=4, min_width=300, elem_classes="picd-inputs"):
                 self._build_inputs()
             with gr.Column(scale=8, min_width=300, elem_classes="picd-results"):
                 self._build_results()

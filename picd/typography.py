@@ -69,6 +69,7 @@ BOLD = np.array([face.bold for face in FACES])
 SURE, SURELY = 0.95, 0.65
 """A word that the engine is sure of needs but this share of it beside others that fit."""
 THIN = frozenset("-–—_=~.…·:")
+"""Marks of a row or two, which another row leaves nothing in common with."""
 LONE_CORRELATION, STRANGE_CORRELATION = 0.6, 0.7
 """What a single character on its line needs, and what symbols and letters need that are of no
 size of the page: mostly these are icons."""
@@ -683,9 +684,7 @@ def _refine(look: Sequence[_Run]) -> None:
         def score(base: int, run: _Run = run, words=words, size=size, scale=scale) -> float:
             # Text on screens stands on whole pixels, and is sharper (and cheaper) there.
             bonus = 0.12 if base % UNITS_PER_PIXEL == 0 else 0.0
-            moved = replace(run, baseline=base)
-            found = [_render_correlation(moved, word, run.face, size, scale) for word in words]
-            return float(np.mean(found)) + bonus
+            return _standing_at(run, base, words, size, scale) + bonus
 
         run.baseline = max(sorted(bases), key=score)
     for face in {run.face for run in look}:
@@ -693,6 +692,14 @@ def _refine(look: Sequence[_Run]) -> None:
         size = _common_size(peers, face)
         for run in peers:
             run.size = size
+
+
+def _standing_at(
+    run: _Run, baseline: int, words: Sequence[PlacedWord], size: int, scale: int
+) -> float:
+    """Mean correlation of ``words`` as they are drawn on another baseline of the run."""
+    moved = replace(run, baseline=baseline)
+    return float(np.mean([_render_correlation(moved, w, run.face, size, scale) for w in words]))
 
 
 def _common_size(runs: Sequence[_Run], face: int) -> int:
@@ -740,9 +747,8 @@ def _settle_baselines(runs: Sequence[_Run]) -> None:
         words, scale = _sample(run, 2), scales[run.face, run.size]
 
         def score(move: int, run: _Run = run, words=words, scale=scale) -> float:
-            moved = replace(run, baseline=run.baseline + move)
-            found = [_render_correlation(moved, w, run.face, run.size, scale) for w in words]
-            return float(np.mean(found)) - (SETTLED if move else 0.0)
+            found = _standing_at(run, run.baseline + move, words, run.size, scale)
+            return found - (SETTLED if move else 0.0)
 
         run.baseline += max((0, -UNITS_PER_PIXEL, UNITS_PER_PIXEL), key=score)
 

@@ -525,7 +525,6 @@ UNNAMED = """() => [...document.querySelectorAll("main :is(button, input, textar
   .map(e => e.outerHTML.slice(0, 200))"""
 
 
-@pytest.mark.flaky(reruns=2)  # a busy machine shows the picture after the half second
 def test_nothing_jumps(tab, picture: Path) -> None:
     """The sum that browsers report as cumulative layout shift, which is good below 0.1."""
     tab.add_init_script(SHIFTS)

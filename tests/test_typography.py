@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from picd import typography
 from picd.glyphs import FACES, render_glyphs, typeset, word_extent
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle, Word
 from picd.typography import fit_layout
@@ -180,6 +181,26 @@ def test_a_short_word_in_a_fixed_width_face_gets_the_size_of_the_others():
     (found,) = fit_layout(image, [Word("if", box, 1.0, 0)]).lines
     assert found.style.size == pytest.approx(size, abs=6)
     assert found.baseline == line.baseline
+
+
+def test_a_run_settles_on_the_row_where_its_size_fits():
+    image, truth, words = page(NAMES["Open Sans"], 60)
+    (run,) = typography._analyse(image, words[:5])
+    true = truth.lines[0].baseline - 4 * run.y
+    for baseline in (true - 4, true, true + 4):
+        run.face, run.size, run.baseline = NAMES["Open Sans"], 60, baseline
+        typography._settle_baselines([run])
+        assert run.baseline == true
+
+
+def test_a_doubtful_word_stays_beside_others_if_the_engine_is_sure():
+    """The picture shows another word in its place, which it resembles a little."""
+    image, _, words = page(NAMES["Open Sans"], 60)
+    for confidence, kept in ((1.0, True), (0.9, False)):
+        said = [*words[:3], replace(words[3], text="set", confidence=confidence), *words[4:]]
+        found = [word.text for word in fit_layout(image, said).words]
+        assert ("set" in found) == kept
+        assert words[2].text in found
 
 
 def test_full_width_signs_are_set_in_our_faces():
