@@ -173,7 +173,10 @@ def fit_layout(
 def _groups(words: Iterable[Word], min_confidence: float) -> list[list[Word]]:
     """Words by line, split at column gaps; in reading order."""
     by_line: dict[int, list[Word]] = defaultdict(list)
+    words = list(words)
     for word in words:
+        if len(word.text) == 1 and any(_holds(other, word) for other in words):
+            continue
         word = _without_icons(word)
         if word.confidence >= min_confidence and word.text and min(word.box[2:]) >= 2:
             by_line[word.line].append(word)
@@ -189,6 +192,15 @@ def _groups(words: Iterable[Word], min_confidence: float) -> list[list[Word]]:
             group.append(word)
         groups.append(group)
     return groups
+
+
+def _holds(word: Word, lone: Word) -> bool:
+    """Whether a lone character was found inside a word of another line: it was read twice."""
+    (x, y, width, height), (left, top, wide, high) = word.box, lone.box
+    across = min(x + width, left + wide) - max(x, left)
+    down = min(y + height, top + high) - max(y, top)
+    inside = across > 0.6 * wide and down > 0.5 * high
+    return inside and len(word.text) > 1 and word.line != lone.line
 
 
 def _without_icons(word: Word) -> Word:

@@ -203,6 +203,14 @@ def test_a_doubtful_word_stays_beside_others_if_the_engine_is_sure():
         assert words[2].text in found
 
 
+def test_a_letter_read_twice_is_set_once():
+    image, truth, words = page(NAMES["DejaVu Sans Mono"])
+    x, y, width, height = words[1].box
+    again = Word("k", (x + 0.8 * width, y - 2, 0.2 * width, height + 4), 1.0, 7)
+    layout = fit_layout(image, [*words, again])
+    assert [word.text for word in layout.words] == [word.text for word in truth.words]
+
+
 def test_full_width_signs_are_set_in_our_faces():
     image, _, words = page(NAMES["Open Sans"])
     words[0] = Word("Th\uff45", words[0].box, 1.0, 0)
