@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from picd.codec import Codec, Encoded, Info, layout_words
 from picd.errors import PicdError
-from picd.images import load_image, png_bytes
+from picd.images import discard_partial, load_image, png_bytes
 from picd.rendering import OnStep
 
 ENGINES = ("local", "ray")
@@ -117,7 +117,8 @@ class Plan:
 
 def plan(folder: Path, out: Path, suffixes: Iterable[str], ending: str, *, resume: bool) -> Plan:
     """Every file below ``folder`` with one of ``suffixes``, to the same place below ``out`` with
-    ``ending`` for a suffix. ``resume`` skips those whose output exists.
+    ``ending`` for a suffix. ``resume`` skips those whose output exists, and clears up after a run
+    that was killed while it wrote.
 
     Raises:
         PicdError: there is no such file.
@@ -125,6 +126,8 @@ def plan(folder: Path, out: Path, suffixes: Iterable[str], ending: str, *, resum
     result, taken = Plan(), set[Path]()
     for file in files_below(folder, suffixes):
         job = Job(file, out / file.relative_to(folder).with_suffix(ending))
+        if resume:
+            discard_partial(job.output)
         if job.output in taken:
             result.failed.append(
                 (job, PicdError(f"{file}: {job.output} is already the output of another file"))

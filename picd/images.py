@@ -7,6 +7,7 @@ is decoded, so that a small hostile file cannot ask for a large amount of memory
 from __future__ import annotations
 
 import contextlib
+import glob
 import io
 import os
 import tempfile
@@ -203,9 +204,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         if target.exists() and not target.is_file():
             target.write_bytes(data)
             return
-        descriptor, name = tempfile.mkstemp(
-            prefix=f".{target.name}.", suffix=".tmp", dir=target.parent
-        )
+        prefix, suffix = _temporary(target)
+        descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=target.parent)
         temporary = Path(name)
         try:
             with open(descriptor, "wb") as file:
@@ -217,6 +217,19 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             raise
     except OSError as error:
         raise PicdError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def discard_partial(path: Path) -> None:
+    """Remove what a process that was killed while it wrote ``path`` has left beside it."""
+    path = path.resolve()
+    prefix, suffix = _temporary(path)
+    for file in path.parent.glob(f"{glob.escape(prefix)}*{suffix}"):
+        file.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> tuple[str, str]:
+    """How the names begin and end under which ``path`` is written."""
+    return f".{path.name}.", ".tmp"
 
 
 def _umask() -> int:

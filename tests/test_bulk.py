@@ -198,6 +198,7 @@ def test_a_run_killed_in_the_middle_loses_nothing(
     killed.wait()
     assert len(made) < 8
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "killed").glob("*.picd")}
+    (tmp_path / "killed" / ".7.picd.abc.tmp").write_bytes(b"killed in the middle of a write")
     assert encode("killed", *two, "--resume").wait(200) == 0
     assert all(file.stat().st_mtime_ns == stamp for file, stamp in before.items())
 
