@@ -68,6 +68,8 @@ USUAL_INK = 0.3
 BOLD = np.array([face.bold for face in FACES])
 SURE, SURELY = 0.95, 0.65
 """A word that the engine is sure of needs but this share of it beside others that fit."""
+LEANING = 0.4
+"""How far, in sizes, words of one line may stand above or below the others."""
 THIN = frozenset("-–—_=~.…·:")
 """Marks of a row or two, which another row leaves nothing in common with."""
 LONE_CORRELATION, STRANGE_CORRELATION = 0.6, 0.7
@@ -89,8 +91,14 @@ STRENGTH = 0.25
 """Weight of an ink's distance in strength, which thin letters hardly tell, beside that in hue."""
 WITNESSES = 6
 """So many runs of a look, the longest, decide for the others."""
+STRETCH_COST, FIXED_STRETCH_COST = 0.02, 0.04
+"""What a unit of stretch, as a logarithm, must gain in correlation. Faces of one pitch are all
+nearly as wide, so that theirs tells more."""
 SETTLED = 0.04
 """What a run must gain, in correlation, to leave the baseline that its look was fitted with."""
+STRETCHED, OTHER_SIZE = 0.03, 0.15
+"""A run so much wider or narrower than others of its size, as a logarithm, may be of another size
+of the page, no further off than this."""
 SIZE_STEP = 2
 """Sizes are multiples of half a pixel."""
 
@@ -138,12 +146,7 @@ def fit_layout(
     rendering does not resemble the picture, are dropped. Deterministic.
     """
     height, width = image.shape[:2]
-    runs = [
-        run
-        for group in _groups(words, min_confidence)
-        for run in _analyse(image, group)
-        if _fit_rows(run)
-    ]
+    runs = [run for group in _groups(words, min_confidence) for run in _fitted(image, group)]
     looks = _looks(runs)
     for look in looks:
         for run in look[:WITNESSES]:
@@ -152,15 +155,15 @@ def fit_layout(
     for look in looks:
         _refine(look)
     _agree_on_sizes(runs)
-    _settle_baselines(runs)
+    _settle(runs)
     _agree_on_baselines(runs)
     _respell(runs, _scales(runs))
     _relocate(runs)
     scales, usual = _scales(runs), _usual(runs)
     runs = [
-        run
+        part
         for run in runs
-        if _keep_explained(run, scales[run.face, run.size], (run.face, run.size) in usual)
+        for part in _explained(run, scales[run.face, run.size], (run.face, run.size) in usual)
     ]
     styles = _styles(image, runs, _scales(runs))
     lines = [_line(run, style) for run, style in zip(runs, styles, strict=True)]
@@ -231,6 +234,17 @@ def _in_our_faces(character: str) -> str:
 
 def _has_no_face(character: str) -> bool:
     return glyph_metrics(REFERENCE_FACE, character).face < 0
+
+
+def _fitted(image: NDArray[np.uint8], words: list[Word]) -> Iterator[_Run]:
+    """Runs of ``words`` with size and baseline; where several stand on no common row, as on a line
+    that leans, each is tried alone."""
+    for run in _analyse(image, words):
+        if _fit_rows(run):
+            yield run
+        elif len(run.words) > 1:
+            alone = (part for word in run.words for part in _analyse(image, [word]))
+            yield from (part for part in alone if _fit_rows(part))
 
 
 def _analyse(image: NDArray[np.uint8], words: list[Word]) -> list[_Run]:
@@ -637,7 +651,7 @@ def _alike(run: _Run, leader: _Run) -> bool:
     return (
         abs(np.log(run.em / leader.em)) <= 0.06 + 0.25 * doubt
         and abs(np.log(run.weight / leader.weight)) <= 0.13 + 0.5 * doubt
-        and abs(np.log(run.stretch / leader.stretch)) <= 0.15 + 0.6 * doubt
+        and abs(np.log(run.stretch / leader.stretch)) <= 0.15 + 0.4 * doubt
         and np.linalg.norm(run.ink - leader.ink) <= 90
         and np.linalg.norm(run.ground - leader.ground) <= 40
     )
@@ -685,25 +699,30 @@ def _more_ink(looks: Sequence[Sequence[_Run]]) -> Floats:
 
 
 def _refine(look: Sequence[_Run]) -> None:
-    """Set the baseline of every run, and one size for the runs of a look in one face, to those
+    """Set one size for the runs of a look in one face, and the baseline of every run, to those
     near the first estimates that correlate best."""
-    for run in look:
-        words, size = _sample(run, 2), _face_size(run, run.face)
-        scale = style_scale(run.face, size, words)
-        below = run.baseline // UNITS_PER_PIXEL * UNITS_PER_PIXEL
-        bases = {below - UNITS_PER_PIXEL, below, below + UNITS_PER_PIXEL, run.baseline}
-
-        def score(base: int, run: _Run = run, words=words, size=size, scale=scale) -> float:
-            # Text on screens stands on whole pixels, and is sharper (and cheaper) there.
-            bonus = 0.12 if base % UNITS_PER_PIXEL == 0 else 0.0
-            return _standing_at(run, base, words, size, scale) + bonus
-
-        run.baseline = max(sorted(bases), key=score)
     for face in {run.face for run in look}:
         peers = [run for run in look if run.face == face]
         size = _common_size(peers, face)
         for run in peers:
-            run.size = size
+            words = _sample(run, 2)
+            scale = style_scale(face, size, words)
+            run.size, (_, run.baseline) = size, _best_standing(run, words, size, scale)
+
+
+def _best_standing(
+    run: _Run, words: Sequence[PlacedWord], size: int, scale: int
+) -> tuple[float, int]:
+    """(score, baseline) of the baseline near the first estimate on which ``words`` fit best."""
+    below = run.baseline // UNITS_PER_PIXEL * UNITS_PER_PIXEL
+    bases = {below - UNITS_PER_PIXEL, below, below + UNITS_PER_PIXEL, run.baseline}
+
+    def score(base: int) -> float:
+        # Text on screens stands on whole pixels, and is sharper (and cheaper) there.
+        bonus = 0.12 if base % UNITS_PER_PIXEL == 0 else 0.0
+        return _standing_at(run, base, words, size, scale) + bonus
+
+    return max((score(base), base) for base in sorted(bases))
 
 
 def _standing_at(
@@ -716,19 +735,18 @@ def _standing_at(
 
 def _common_size(runs: Sequence[_Run], face: int) -> int:
     """The size near the letters' height whose rendering (hinted, unlike the models) correlates
-    best over the longest runs, and whose natural widths are near those found."""
+    best over the longest runs, each on the baseline that suits that size. Hinting makes several
+    sizes nearly one: then that whose natural widths are nearest to those found."""
     first = _face_size(runs[0], face)
-    telling = runs[:3]
-    samples = [(run, word) for run in telling for word in _sample(run, 2)]
+    samples = [(run, _sample(run, 2)) for run in runs[:3]]
+    letters = [sum(len(word.text) for word in words) for _, words in samples]
+    cost = FIXED_STRETCH_COST if FACES[face].family == "mono" else STRETCH_COST
 
     def score(size: int) -> float:
-        scale = style_scale(face, size, [word for _, word in samples])
-        values = [
-            _render_correlation(run, word, face, size, scale) * len(word.text)
-            for run, word in samples
-        ]
-        letters = sum(len(word.text) for _, word in samples)
-        return sum(values) / letters - 0.15 * abs(float(np.log(scale / SCALE_STEPS)))
+        scale = style_scale(face, size, [word for _, words in samples for word in words])
+        found = [_best_standing(run, words, size, scale)[0] for run, words in samples]
+        unnatural = abs(float(np.log(scale / SCALE_STEPS)))
+        return float(np.average(found, weights=letters)) - cost * unnatural
 
     steps = range(-3 * SIZE_STEP, 2 * SIZE_STEP + 1, SIZE_STEP)
     return max((max(first + step, 16) for step in steps), key=score)
@@ -752,17 +770,31 @@ def _agree_on_sizes(runs: Sequence[_Run]) -> None:
             run.face, run.size = max(near, key=lambda key: (weight[key], key))
 
 
-def _settle_baselines(runs: Sequence[_Run]) -> None:
-    """Move runs by a pixel where they then fit better: in another size they were."""
+def _settle(runs: Sequence[_Run]) -> None:
+    """Let runs go over to another size of the page or move by a pixel where they then fit better,
+    drawn as wide as the page draws that size."""
     scales = _scales(runs)
+    usual = _usual(runs)
     for run in runs:
-        words, scale = _sample(run, 2), scales[run.face, run.size]
+        words = _sample(run, 2)
+        own = np.log(style_scale(run.face, run.size, run.placed) / scales[run.face, run.size])
+        sizes = [run.size]
+        if abs(own) > STRETCHED:
+            sizes += sorted(
+                size
+                for face, size in usual
+                if face == run.face and 0 < abs(np.log(size / run.size)) < OTHER_SIZE
+            )
 
-        def score(move: int, run: _Run = run, words=words, scale=scale) -> float:
-            found = _standing_at(run, run.baseline + move, words, run.size, scale)
-            return found - (SETTLED if move else 0.0)
+        def score(trial: tuple[int, int], run: _Run = run, words=words) -> float:
+            size, move = trial
+            scale = scales[run.face, size]
+            found = _standing_at(run, run.baseline + move, words, size, scale)
+            return found - (SETTLED if move or size != run.size else 0.0)
 
-        run.baseline += max((0, -UNITS_PER_PIXEL, UNITS_PER_PIXEL), key=score)
+        moves = (0, -UNITS_PER_PIXEL, UNITS_PER_PIXEL)
+        run.size, move = max(itertools.product(sizes, moves), key=score)
+        run.baseline += move
 
 
 def _agree_on_baselines(runs: Sequence[_Run]) -> None:
@@ -871,21 +903,47 @@ def _usual(runs: Sequence[_Run]) -> set[tuple[int, int]]:
     return {key for key, count in letters.items() if count > 2}
 
 
-def _keep_explained(run: _Run, scale: int, usual: bool) -> bool:
-    """Drop words whose rendering does not resemble the picture; False if none is left."""
+def _explained(run: _Run, scale: int, usual: bool) -> Iterator[_Run]:
+    """The run less the words whose rendering does not resemble the picture. Where a line leans,
+    those that it does on a row of their own are runs of their own."""
+    kept, others = _judged(run, scale, usual)
+    if not kept:
+        return
+    yield replace(run, words=[found for found, _ in kept], placed=[word for _, word in kept])
+    reach = round(LEANING * run.size / UNITS_PER_PIXEL)
+    moved: dict[int, list[tuple[Word, PlacedWord]]] = defaultdict(list)
+    for found, word in others:
+        if found.confidence <= SURE or len(found.text) < 2:
+            continue
+        trials = [
+            replace(run, baseline=run.baseline + row * UNITS_PER_PIXEL)
+            for row in range(-reach, reach + 1)
+        ]
+        best = max(trials, key=lambda trial: _likeness(trial, word, scale))
+        if _stands_in(found, best) and _likeness(best, word, scale) > LONE_CORRELATION:
+            moved[best.baseline].append((found, word))
+    for baseline, pairs in moved.items():
+        founds, placed = zip(*pairs, strict=True)
+        yield replace(run, words=list(founds), placed=list(placed), baseline=baseline)
+
+
+def _judged(
+    run: _Run, scale: int, usual: bool
+) -> tuple[list[tuple[Word, PlacedWord]], list[tuple[Word, PlacedWord]]]:
+    """The words of a run, as found and as placed, that resemble the picture, and the others."""
     alone = len(run.placed) == 1
-    judged = [
-        (found, word, _likeness(run, word, scale) / _least_correlation(word.text, alone, usual))
-        for found, word in zip(run.words, run.placed, strict=True)
+    shares = [
+        _likeness(run, word, scale) / _least_correlation(word.text, alone, usual)
         if _stands_in(found, run)
+        else 0.0
+        for found, word in zip(run.words, run.placed, strict=True)
     ]
-    beside = any(share >= 1 for _, _, share in judged)
-    run.placed = [
-        word
-        for found, word, share in judged
-        if share >= (SURELY if beside and found.confidence > SURE else 1)
-    ]
-    return bool(run.placed)
+    beside = max(shares) >= 1
+    kept, others = [], []
+    for found, word, share in zip(run.words, run.placed, shares, strict=True):
+        enough = share >= (SURELY if beside and found.confidence > SURE else 1)
+        (kept if enough else others).append((found, word))
+    return kept, others
 
 
 def _stands_in(found: Word, run: _Run) -> bool:

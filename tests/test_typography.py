@@ -1,16 +1,19 @@
 """A page set in our own fonts is found again: face, size, baseline, places and colours."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from picd import typography
 from picd.glyphs import FACES, render_glyphs, typeset, word_extent
+from picd.images import load_image
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle, Word
 from picd.typography import fit_layout
 
 TEXT = ("The quick brown fox jumps", "over the lazy dog while", "many wizards make toxic")
+EXAMPLES = Path(__file__).parent.parent / "demo" / "examples"
 NAMES = {face.name: index for index, face in enumerate(FACES)}
 LEVEL = [round(i * 255 / 31) for i in range(32)]
 
@@ -189,8 +192,68 @@ def test_a_run_settles_on_the_row_where_its_size_fits():
     true = truth.lines[0].baseline - 4 * run.y
     for baseline in (true - 4, true, true + 4):
         run.face, run.size, run.baseline = NAMES["Open Sans"], 60, baseline
-        typography._settle_baselines([run])
+        typography._settle([run])
         assert run.baseline == true
+
+
+def test_a_size_is_tried_on_the_row_that_suits_it():
+    """Lower letters a row higher look much like taller ones that stand where they should."""
+    image, truth, words = page(NAMES["Open Sans"], 56)
+    (run,) = typography._fitted(image, words[:5])
+    true = truth.lines[0].baseline - 4 * run.y
+    run.face, run.baseline = NAMES["Open Sans"], true - 4
+    run.em *= 13 / 14
+    typography._refine([run])
+    assert run.size == pytest.approx(56, abs=2)
+    assert run.baseline == true
+
+
+def test_a_run_goes_over_to_another_size_of_the_page():
+    face = NAMES["Open Sans"]
+    runs = []
+    for size in (60, 52):
+        image, _, words = page(face, size)
+        runs += [run for row in range(3) for run in typography._fitted(image, words_of(words, row))]
+    for run, size in zip(runs, (60, 60, 60, 52, 52, 60), strict=True):
+        run.face, run.size = face, size
+    typography._settle(runs)
+    assert [run.size for run in runs] == [60, 60, 60, 52, 52, 52]
+
+
+def words_of(words, row):
+    return [word for word in words if word.line == row]
+
+
+def test_words_of_a_line_that_leans_stand_on_rows_of_their_own():
+    image, truth, words = page(NAMES["Open Sans"])
+    line, words = truth.lines[0], words[:5]
+    leaning = [
+        replace(line, baseline=line.baseline + 4 * 3 * place, words=(word,))
+        for place, word in enumerate(line.words)
+    ]
+    white = np.full((150, 480, 3), 255, np.uint8)
+    image = typeset(white, render_glyphs(TextLayout(480, 150, tuple(leaning))))
+    boxes = [np.add(word.box, (0, 0, 0, 12)) for word in words]  # the engine's is the line's
+    found = fit_layout(
+        image, [replace(word, box=tuple(box)) for word, box in zip(words, boxes, strict=True)]
+    )
+    baselines = {word.text: line.baseline for line in found.lines for word in line.words}
+    assert set(baselines) == {word.text for word in words}
+    for line in (leaning[0], leaning[-1]):
+        assert baselines[line.words[0].text] == line.baseline
+
+
+def test_a_title_that_leans_too_much_for_one_row_is_set_word_by_word():
+    """On a photographed sign, with the boxes of an engine."""
+    image = load_image(EXAMPLES / "sign.png")
+    boxes = {
+        "Silver": (287, 180, 154, 88),
+        "Lake": (464, 180, 129, 88),
+        "Trail": (617, 180, 134, 88),
+    }
+    found = fit_layout(image, [Word(text, box, 1.0, 0) for text, box in boxes.items()])
+    baselines = {word.text: line.baseline for line in found.lines for word in line.words}
+    assert baselines["Silver"] > baselines["Lake"] > baselines["Trail"]
 
 
 def test_a_doubtful_word_stays_beside_others_if_the_engine_is_sure():
