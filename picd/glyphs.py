@@ -68,6 +68,8 @@ FACES = (
     Face("Noto Serif Bold", "serif", True, False, "NotoSerif-Bold.ttf"),
     Face("Carlito Bold", "sans", True, False, "Carlito-Bold.ttf"),
     Face("Liberation Mono Bold", "mono", True, False, "LiberationMono-Bold.ttf"),
+    Face("Inter", "sans", False, False, "Inter-Regular.ttf"),
+    Face("Inter Semibold", "sans", True, False, "Inter-SemiBold.ttf"),
 )
 """Every face a :class:`TextStyle` can name, by index. The order is part of the bitstream."""
 

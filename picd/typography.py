@@ -73,8 +73,8 @@ LEANING = 0.4
 THIN = frozenset("-–—_=~.…·:")
 """Marks of a row or two, which another row leaves nothing in common with."""
 LONE_CORRELATION, STRANGE_CORRELATION = 0.6, 0.7
-"""What a single character on its line needs, and what symbols and letters need that are of no
-size of the page: mostly these are icons."""
+"""What a single character on its line needs, or a word on a row of its own, and what symbols and
+letters need that are of no size of the page: mostly these are icons."""
 MISREAD, WELL_READ = 0.25, 0.92
 """A letter was its twin where that leaves less than this share of the squared error, and the word
 then correlates so well that its box cannot be to blame. On 24 generated pages no right word
@@ -87,18 +87,20 @@ TWINS = {
 """Letters that differ in size and hardly in shape."""
 INK_SCALE, GROUND_SCALE, COLOUR_BITS = 20.0, 10.0, 10.0
 """RGB distances that are worth a bit or so a letter, and what a further colour costs."""
+READING_SIZE = 16 * UNITS_PER_PIXEL
+"""Letters that are larger have more to lose of their colour."""
 STRENGTH = 0.25
 """Weight of an ink's distance in strength, which thin letters hardly tell, beside that in hue."""
 WITNESSES = 6
 """So many runs of a look, the longest, decide for the others."""
-STRETCH_COST, FIXED_STRETCH_COST = 0.02, 0.04
+STRETCH_COST, FIXED_STRETCH_COST = 0.02, 0.03
 """What a unit of stretch, as a logarithm, must gain in correlation. Faces of one pitch are all
 nearly as wide, so that theirs tells more."""
 SETTLED = 0.04
 """What a run must gain, in correlation, to leave the baseline that its look was fitted with."""
-STRETCHED, OTHER_SIZE = 0.03, 0.15
+STRETCHED, OTHER_SIZE, STRANGELY_WIDE = 0.03, 0.15, 0.1
 """A run so much wider or narrower than others of its size, as a logarithm, may be of another size
-of the page, no further off than this."""
+of the page, no further off than this; or of none of them."""
 SIZE_STEP = 2
 """Sizes are multiples of half a pixel."""
 
@@ -131,6 +133,7 @@ class _Run:
     inked: float = 0.0  # logarithm of its ink over that of the regular face it resembles most
     face: int = 0
     size: int = 0
+    strayed: bool = False  # a word that stood on no common row with the others
 
     @property
     def letters(self) -> int:
@@ -244,7 +247,7 @@ def _fitted(image: NDArray[np.uint8], words: list[Word]) -> Iterator[_Run]:
             yield run
         elif len(run.words) > 1:
             alone = (part for word in run.words for part in _analyse(image, [word]))
-            yield from (part for part in alone if _fit_rows(part))
+            yield from (replace(part, strayed=True) for part in alone if _fit_rows(part))
 
 
 def _analyse(image: NDArray[np.uint8], words: list[Word]) -> list[_Run]:
@@ -771,30 +774,30 @@ def _agree_on_sizes(runs: Sequence[_Run]) -> None:
 
 
 def _settle(runs: Sequence[_Run]) -> None:
-    """Let runs go over to another size of the page or move by a pixel where they then fit better,
-    drawn as wide as the page draws that size."""
-    scales = _scales(runs)
-    usual = _usual(runs)
+    """Let runs go over to another size of the page or move by a pixel where they then fit better.
+    The page draws all of one size equally wide, so that a size may also be half a pixel off."""
+    usual, scales = _usual(runs), _scales(runs)
     for run in runs:
+        own = style_scale(run.face, run.size, run.placed)
+        away = abs(np.log(own / scales[run.face, run.size]))
+        sizes = {run.size}
+        if away > STRETCHED:
+            near = {size for face, size in usual if face == run.face}
+            sizes |= {size for size in near if abs(np.log(size / run.size)) < OTHER_SIZE}
+        if away > STRANGELY_WIDE:
+            sizes |= {run.size - SIZE_STEP, run.size + SIZE_STEP}
         words = _sample(run, 2)
-        own = np.log(style_scale(run.face, run.size, run.placed) / scales[run.face, run.size])
-        sizes = [run.size]
-        if abs(own) > STRETCHED:
-            sizes += sorted(
-                size
-                for face, size in usual
-                if face == run.face and 0 < abs(np.log(size / run.size)) < OTHER_SIZE
-            )
 
-        def score(trial: tuple[int, int], run: _Run = run, words=words) -> float:
-            size, move = trial
-            scale = scales[run.face, size]
-            found = _standing_at(run, run.baseline + move, words, size, scale)
-            return found - (SETTLED if move or size != run.size else 0.0)
-
-        moves = (0, -UNITS_PER_PIXEL, UNITS_PER_PIXEL)
-        run.size, move = max(itertools.product(sizes, moves), key=score)
-        run.baseline += move
+        trials = []
+        for size, move in itertools.product(sorted(sizes), (0, -UNITS_PER_PIXEL, UNITS_PER_PIXEL)):
+            scale, baseline = scales.get((run.face, size), own), run.baseline + move
+            found = _standing_at(run, baseline, words, size, scale)
+            stays = size == run.size and not move
+            trials.append((found + (SETTLED if stays else 0.0), size, baseline))
+        _, size, run.baseline = max(trials)
+        if size != run.size:
+            run.size = size
+            scales = _scales(runs)
 
 
 def _agree_on_baselines(runs: Sequence[_Run]) -> None:
@@ -933,7 +936,7 @@ def _judged(
     """The words of a run, as found and as placed, that resemble the picture, and the others."""
     alone = len(run.placed) == 1
     shares = [
-        _likeness(run, word, scale) / _least_correlation(word.text, alone, usual)
+        _likeness(run, word, scale) / _least_correlation(word.text, alone, usual, run.strayed)
         if _stands_in(found, run)
         else 0.0
         for found, word in zip(run.words, run.placed, strict=True)
@@ -965,10 +968,10 @@ def _likeness(run: _Run, word: PlacedWord, scale: int) -> float:
     return max(_correlation(np.roll(drawn, shift, axis=0), found) for shift in shifts)
 
 
-def _least_correlation(text: str, alone: bool, usual: bool) -> float:
+def _least_correlation(text: str, alone: bool, usual: bool, strayed: bool) -> float:
     if not usual or (alone and len(text) == 1 and not text.isalnum()):
         return STRANGE_CORRELATION
-    if alone and len(text) == 1:
+    if strayed or (alone and len(text) == 1):
         return LONE_CORRELATION
     return MIN_CORRELATION * max(0.5, 1 - 0.04 * max(len(text) - 4, 0))
 
@@ -1002,7 +1005,7 @@ def _styles(
     image: NDArray[np.uint8], runs: Sequence[_Run], scales: dict[tuple[int, int], int]
 ) -> list[TextStyle]:
     """Styles of the runs; close colours of a page become one."""
-    weights = [run.letters for run in runs]
+    weights = [run.letters * max(run.size / READING_SIZE, 1) ** 2 for run in runs]
     grounds = _shared([run.ground for run in runs], weights, GROUND_SCALE)
     inks = [_ink(image, run, scales[run.face, run.size]) for run in runs]
     axes = [ink - run.ground for run, ink in zip(runs, inks, strict=True)]
@@ -1032,12 +1035,12 @@ def _ink(image: NDArray[np.uint8], run: _Run, scale: int) -> Floats:
 
 def _shared(
     colours: Sequence[Floats],
-    weights: Sequence[int],
+    weights: Sequence[float],
     scale: float,
     axes: Sequence[Floats] | None = None,
 ) -> list[Colour]:
     """Quantised colours, as few as describe the page shortest: a colour becomes a heavier one when
-    what is lost, letters x (distance / scale)^2 / 2, is less than COLOUR_BITS. Distances along
+    what is lost, weight x (distance / scale)^2 / 2, is less than COLOUR_BITS. Distances along
     the ``axes`` count ``STRENGTH``."""
     members: dict[Colour, list[int]] = defaultdict(list)
     for index, colour in enumerate(colours):

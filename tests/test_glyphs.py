@@ -18,7 +18,7 @@ from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextS
 
 INK, GROUND = (0, 0, 0), (255, 255, 255)
 WIDTHS = [398, 407, 416, 380, 399, 380, 383, 429, 477, 346, 349, 375, 415, 415, 413, 344, 385, 356,
-          409, 426, 352, 415]  # fmt: skip
+          409, 426, 352, 415, 396, 406]  # fmt: skip
 
 
 def one_word(text, face=3, size=64, x=80, width=None, baseline=120, shape=(60, 300),
