@@ -196,6 +196,33 @@ def test_a_run_settles_on_the_row_where_its_size_fits():
         assert run.baseline == true
 
 
+def test_bold_words_within_a_line_are_cut_out():
+    regular, bold = NAMES["Open Sans"], NAMES["Open Sans Bold"]
+    _, truth, _ = page(regular)
+    lines, x, cuts = [], 60, ((bold, 2), (regular, 3))
+    texts = iter(TEXT[0].split())
+    for face, count in cuts:
+        placed = []
+        for text in (next(texts) for _ in range(count)):
+            advance, width = word_extent(face, 60, text)
+            placed.append(PlacedWord(text, x, width))
+            x += advance + 15
+        style = replace(truth.lines[0].style, face=face)
+        lines.append(TextLine(style, truth.lines[0].baseline, tuple(placed)))
+    layout = TextLayout(480, 150, (*lines, *truth.lines[1:]))
+    image = typeset(np.full((150, 480, 3), 255, np.uint8), render_glyphs(layout))
+    words = [
+        Word(word.text, (word.x / 4, line.baseline / 4 - 15, word.width / 4, 20), 1.0, row)
+        for row, part in enumerate((lines, truth.lines[1:2], truth.lines[2:]))
+        for line in part
+        for word in line.words
+    ]
+    found = {w.text: FACES[line.style.face] for line in fit_layout(image, words).lines
+             for w in line.words}  # fmt: skip
+    assert {text for text, face in found.items() if face.bold} == {"The", "quick"}
+    assert len(found) == sum(len(text.split()) for text in TEXT)
+
+
 def test_a_size_is_tried_on_the_row_that_suits_it():
     """Lower letters a row higher look much like taller ones that stand where they should."""
     image, truth, words = page(NAMES["Open Sans"], 56)
