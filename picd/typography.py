@@ -767,8 +767,8 @@ def _by_weight(run: _Run) -> list[_Run]:
 
 def _bold_face(run: _Run, word: PlacedWord, more: float) -> int | None:
     """The bold face that suits a word with ``more`` ink than the others of its run, as a logarithm;
-    None if it is no bolder."""
-    if len(word.text) < 3 or more < BOLDER:
+    None if it is no bolder. Digits and signs tell nothing: their ink differs from face to face."""
+    if sum(map(str.isalpha, word.text)) < 3 or more < BOLDER:
         return None
     family = FACES[run.face].family
     faces = [i for i, face in enumerate(FACES) if face.bold and face.family == family]
