@@ -10,6 +10,7 @@ from picd import typography
 from picd.glyphs import FACES, render_glyphs, typeset, word_extent
 from picd.images import load_image
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle, Word
+from picd.runs import runs_of
 from picd.typography import fit_layout
 
 TEXT = ("The quick brown fox jumps", "over the lazy dog while", "many wizards make toxic")
@@ -188,7 +189,7 @@ def test_a_short_word_in_a_fixed_width_face_gets_the_size_of_the_others():
 
 def test_a_run_settles_on_the_row_where_its_size_fits():
     image, truth, words = page(NAMES["Open Sans"], 60)
-    (run,) = typography._analyse(image, words[:5])
+    (run,) = runs_of(image, words[:5])
     true = truth.lines[0].baseline - 4 * run.y
     for baseline in (true - 4, true, true + 4):
         run.face, run.size, run.baseline = NAMES["Open Sans"], 60, baseline
