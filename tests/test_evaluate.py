@@ -22,7 +22,7 @@ def test_evaluation_measures_every_stage_at_every_rate(
     (tmp_path / "pages").mkdir()
     Image.fromarray(page).save(tmp_path / "pages" / "000000.png")
     command = ["evaluate", "--pages", str(tmp_path / "pages"), "-o", str(tmp_path / "out")]
-    options = ["--max-bytes", "500", "1200", "--guidance", "1"]
+    options = ["--max-bytes", "500", "1200", "--guidance", "1", "--steps", "1", "3"]
     monkeypatch.setattr(sys, "argv", ["training", *command, *options])
     assert training.main() == 0
     assert "pages 500 | pages 1200" in capsys.readouterr().out
@@ -33,6 +33,7 @@ def test_evaluation_measures_every_stage_at_every_rate(
         assert float(row["typeset_text"]) > float(row["draft_text"])
         assert float(row["typeset_cer"]) < float(row["draft_cer"])
         assert row["guided_psnr"] and row["half_ssimulacra2"]
+        assert row["render_3_steps_psnr"] != row["render_psnr"]
         assert float(row["typeset_psnr_beside_text"]) >= float(row["typeset_psnr"])
     assert float(large["draft_psnr_beside_text"]) > float(small["draft_psnr_beside_text"])
     sheet = Image.open(tmp_path / "out" / "sheet.png")

@@ -33,7 +33,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--screens", type=Path, nargs="*", default=[])
     evaluate.add_argument("--photos", type=Path, nargs="*", default=[])
     evaluate.add_argument("--count", type=int, default=10, help="pictures of each group")
-    evaluate.add_argument("--steps", type=int, default=None)
+    evaluate.add_argument(
+        "--steps", type=int, nargs="+", default=[], help="of the render, and of further ones"
+    )
     evaluate.add_argument("--guidance", type=float, default=None)
     evaluate.add_argument("--jobs", type=int, default=1, help="processes")
     budget = evaluate.add_mutually_exclusive_group(required=True)
@@ -150,7 +152,7 @@ def main() -> int:
             settings = Settings(
                 tuple(arguments.max_bytes),
                 tuple(arguments.bpp),
-                arguments.steps,
+                tuple(arguments.steps),
                 arguments.guidance,
             )
             print(evaluate(samples, arguments.out, settings, arguments.jobs))

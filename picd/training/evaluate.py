@@ -58,11 +58,12 @@ def held_back(
 
 @dataclass(frozen=True)
 class Settings:
-    """The budgets of a file, one of the first two, and the renderer's own options."""
+    """The budgets of a file, one of the first two, and the renderer's own options: ``steps`` by
+    turns, the first for the render, or those of the model; ``guidance`` with the first."""
 
     max_bytes: tuple[int, ...] = ()
     bpps: tuple[float, ...] = ()
-    steps: int | None = None
+    steps: tuple[int, ...] = ()
     guidance: float | None = None
 
     @property
@@ -115,11 +116,14 @@ def _measured(
 ) -> tuple[dict, np.ndarray]:
     codec = shared_codec()
     encoded = codec.encode(original, **budget)
-    decoded = codec.decode(encoded.data, steps=settings.steps)
+    steps, *others = settings.steps or (None,)
+    decoded = codec.decode(encoded.data, steps=steps)
     ours = {"draft": decoded.draft, "typeset": decoded.typeset, "render": decoded.image}
     if settings.guidance:
-        guided = codec.decode(encoded.data, steps=settings.steps, guidance=settings.guidance)
+        guided = codec.decode(encoded.data, steps=steps, guidance=settings.guidance)
         ours["guided"] = guided.image
+    for other in others:
+        ours[f"render_{other}_steps"] = codec.decode(encoded.data, steps=other).image
     theirs = {
         name: peer.within(encoded.bytes + (CONTAINER if peer.name == "avif" else 0))
         for name, peer in peers.items()
