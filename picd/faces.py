@@ -40,9 +40,8 @@ another family must fit better."""
 BOLD = np.array([face.bold for face in FACES])
 WITNESSES = 6
 """So many runs of a look, the longest, decide for the others."""
-STRETCH_COST, FIXED_STRETCH_COST = 0.02, 0.03
-"""What a unit of stretch, as a logarithm, must gain in correlation. Faces of one pitch are all
-nearly as wide, so that theirs tells more."""
+STRETCH_COST = 0.05
+"""What a unit of stretch, as a logarithm, must gain in correlation."""
 SIZE_STEP = 2
 """Sizes are multiples of half a pixel."""
 
@@ -229,13 +228,12 @@ def common_size(runs: Sequence[Run], face: int) -> int:
     first = _face_size(runs[0], face)
     samples = [(run, telling_words(run, 2)) for run in runs[:3]]
     letters = [sum(len(word.text) for word in words) for _, words in samples]
-    cost = FIXED_STRETCH_COST if FACES[face].family == "mono" else STRETCH_COST
 
     def score(size: int) -> float:
         scale = style_scale(face, size, [word for _, words in samples for word in words])
         found = [best_standing(run, words, size, scale)[0] for run, words in samples]
         unnatural = abs(float(np.log(scale / SCALE_STEPS)))
-        return float(np.average(found, weights=letters)) - cost * unnatural
+        return float(np.average(found, weights=letters)) - STRETCH_COST * unnatural
 
     steps = range(-3 * SIZE_STEP, 2 * SIZE_STEP + 1, SIZE_STEP)
     return max((max(first + step, 16) for step in steps), key=score)
