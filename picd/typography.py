@@ -375,8 +375,9 @@ def _explained(run: Run, scale: int, usual: bool) -> Iterator[Run]:
             replace(run, baseline=run.baseline + row * UNITS_PER_PIXEL)
             for row in range(-reach, reach + 1)
         ]
-        best = max(trials, key=lambda trial: likeness(trial, word, scale))
-        if _stands_in(found, best) and likeness(best, word, scale) > LONE_CORRELATION:
+        fits = [likeness(trial, word, scale) for trial in trials]
+        best = trials[int(np.argmax(fits))]
+        if _stands_in(found, best) and max(fits) > LONE_CORRELATION:
             moved[best.baseline].append((found, word))
     for baseline, pairs in moved.items():
         founds, placed = zip(*pairs, strict=True)
