@@ -185,7 +185,14 @@ class Codec:
                 raise PicdError(f"{budget} bytes are too few: this picture needs {needed}")
             room = len(text) + len(layout_bytes) - (needed - budget)
             layout, text, layout_bytes = _coded_text(fitted, max(room, 0))
-        trial = spend(trial, layout, picture, lambda more: coded(more, encode_layout(more)))
+        trial = spend(
+            trial,
+            layout,
+            picture,
+            budget and 8 * (budget - len(pack(text, layout_bytes))),
+            lambda more, level: trials.at(level, more, encode_layout(more)),
+            lambda more: coded(more, encode_layout(more)),
+        )
         layout = trial.layout
         room = budget and budget - len(pack(text, trial.layout_bytes))
         trial = trials.refined(trial, room)

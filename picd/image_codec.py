@@ -109,16 +109,25 @@ class ImageCodec:
     def expected(self, scaled: Latents, quality: float) -> tuple[Latents, NDArray[np.uint8]]:
         """Means and scale indices of y at ``quality``, times its gain, each like it."""
         coded = self.quantise(scaled / self.gain(quality), quality)
-        h, w = scaled.shape[2:]
-        symbols = np.empty((scaled.shape[1], h * w), np.int32)
+        symbols, scales = self._in_place(coded)
+        residual = (symbols - self.tables.latent_limit).astype(np.float32)
+        return coded.y - residual, scales
+
+    def bits_by_place(self, latents: QuantisedLatents) -> Latents:
+        """The bits of y_hat by place, (H'/16, W'/16)."""
+        return _bits(*self._in_place(latents), self.tables).sum((0, 1))
+
+    def _in_place(self, latents: QuantisedLatents) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        """Symbols and scale indices out of the coding order, each like y_hat."""
+        h, w = latents.y.shape[2:]
+        symbols = np.empty((latents.y.shape[1], h * w), np.int32)
         scales = np.empty(symbols.shape, np.uint8)
-        passes = iter(coded.passes)
+        passes = iter(latents.passes)
         for start, stop in self._bounds():
             for place in _checkerboard(h, w):
                 for whole, part in zip((symbols, scales), next(passes), strict=True):
                     whole[start:stop, place] = part.reshape(stop - start, -1)
-        residual = (symbols - self.tables.latent_limit).astype(np.float32)
-        return coded.y - residual.reshape(scaled.shape), scales.reshape(scaled.shape)
+        return symbols.reshape(latents.y.shape), scales.reshape(latents.y.shape)
 
     def write(self, latents: QuantisedLatents) -> bytes:
         """The image section."""

@@ -57,8 +57,10 @@ class LatentSpace(Protocol):
     def start(self, point: Point, mu: Array, epsilon: Array) -> Array:
         """x_t at the first point, from the latents to start from and standard normal noise."""
 
-    def estimate(self, x_t: Array, point: Point, conditions: Conditions) -> Array:
-        """E[X0 | Xt]."""
+    def estimate(
+        self, x_t: Array, point: Point, conditions: Conditions, *, again: bool = False
+    ) -> Array:
+        """E[X0 | Xt]; ``again`` if there is another step after this."""
 
     def picture(self, latents: Array) -> Array:
         """Latents -> planes."""
@@ -93,10 +95,12 @@ class PixelSpace:
     def start(self, point: Point, mu: Array, epsilon: Array) -> Array:
         return mu + np.float32(self.noise) * epsilon
 
-    def estimate(self, x_t: Array, point: Point, conditions: Conditions) -> Array:
+    def estimate(
+        self, x_t: Array, point: Point, conditions: Conditions, *, again: bool = False
+    ) -> Array:
         inputs = [(x_t, 1), *zip(conditions.features, self.scales, strict=True)]
         common = [np.array([point.time], np.float32), *conditions.states]
-        run = partial(_step, self.models[conditions.unet], common)
+        run = partial(_step, partial(self.models[conditions.unet], again=again), common)
         estimate = tiled(run, inputs, 1, margin=MARGIN)
         estimate += conditions.mu
         return estimate
@@ -138,10 +142,12 @@ class AutoencoderSpace:
     def start(self, point: Point, mu: Array, epsilon: Array) -> Array:
         return np.float32(point.signal) * mu + np.float32(point.noise) * epsilon
 
-    def estimate(self, x_t: Array, point: Point, conditions: Conditions) -> Array:
+    def estimate(
+        self, x_t: Array, point: Point, conditions: Conditions, *, again: bool = False
+    ) -> Array:
         inputs = [(x_t, self.scale), *zip(conditions.features, self.scales, strict=True)]
         common = [np.array([point.time], np.float32), *conditions.states]
-        run = partial(_step, self.models[conditions.unet], common)
+        run = partial(_step, partial(self.models[conditions.unet], again=again), common)
         predicted = self.faded(run, inputs, self.scale)
         a, s = np.float32(point.signal), np.float32(point.noise)
         return a * x_t - s * predicted if self.velocity else (x_t - s * predicted) / a

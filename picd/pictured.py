@@ -17,15 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picd.glyphs import render_glyphs, typeset, word_boxes
+from picd.image_codec import LATENT_SCALE
 from picd.layout import TextLayout
 
 LEGIBLE = 70.0
 """The quality from which coded letters can be read: on seven screens at 0.04 to 0.15 bits per pixel
 text accuracy was about the typeset page's above it, and fell fast below."""
-HALVINGS = 3
-"""All lines, half or a quarter of them are tried."""
 ALLOWANCE = 0.03
 """A line may lose so much structural similarity: its face and colours are right then."""
+SPENT = 0.97
+"""So much of the room is given to lines, for what each takes is not known exactly."""
 BLUR = 1.5
 LUMINANCE, CONTRAST = 0.01**2, 0.03**2
 
@@ -40,6 +41,9 @@ class Attempt(Protocol):
     @property
     def page(self) -> NDArray[np.uint8]: ...
 
+    def bits(self, quality: float) -> NDArray[np.float32]:
+        """What its squares of :data:`LATENT_SCALE` pixels would take at a quality, (h, w)."""
+
 
 T = TypeVar("T", bound=Attempt)
 
@@ -48,37 +52,78 @@ def spend(
     first: T,
     layout: TextLayout,
     picture: NDArray[np.uint8],
+    room: float | None,
+    at: Callable[[TextLayout, float], T],
     attempt: Callable[[TextLayout], T],
 ) -> T:
-    """The best of what ``attempt`` codes with some lines pictured, and ``first``, with none.
-
-    As many lines as are legible go over, in halves; of these, those come back that were more like
-    the original when typeset; and it must have been worth it in squared error."""
+    """The better of ``first``, coded with no lines pictured, and what ``attempt`` codes with those
+    pictured that gain most for their bits, as many as ``room`` bits (None: any) have at the lowest
+    legible quality. What a line gains and takes is seen with all of them pictured, coded ``at``
+    that quality: it gains squared error, and must not look less like the original than typeset."""
     if first.quality < LEGIBLE or not layout.lines:
         return first
-    typeset_likeness = line_likeness(layout, picture, typeset(picture, render_glyphs(layout)))
-    order = np.argsort(typeset_likeness, kind="stable")
-    for halvings in range(HALVINGS):
-        chosen = order[: -(-len(order) >> halvings)]
-        trial = attempt(with_pictured(layout, chosen))
-        if trial.quality >= LEGIBLE:
+    everything = at(with_pictured(layout, range(len(layout.lines))), LEGIBLE)
+    set_page = typeset(picture, render_glyphs(layout))  # right but for its letters
+    gains = line_errors(layout, picture, set_page) - line_errors(layout, picture, everything.page)
+    alike = line_likeness(layout, picture, set_page)
+    alike -= line_likeness(layout, picture, everything.page) + ALLOWANCE
+    plain = first.bits(LEGIBLE)
+    costs = _costs(layout, plain, everything.bits(LEGIBLE))
+    order = [i for i in np.argsort(-gains / costs) if gains[i] > 0 and alike[i] <= 0]
+    while order:
+        taken = np.cumsum(costs[order])
+        fit = len(order) if room is None else int((taken <= SPENT * room - plain.sum()).sum())
+        if not fit:
             break
-    else:
-        return first
-    coded_likeness = line_likeness(layout, picture, trial.page)
-    better = [i for i in chosen if coded_likeness[i] + ALLOWANCE >= typeset_likeness[i]]
-    if not better:
-        return first
-    if len(better) < len(chosen):
-        trial = attempt(with_pictured(layout, better))
-    ours, plain = (cv2.norm(t.page, picture, cv2.NORM_L2SQR) for t in (trial, first))
-    return trial if trial.quality >= LEGIBLE and ours < plain else first
+        trial = attempt(with_pictured(layout, order[:fit]))
+        if trial.quality >= LEGIBLE:
+            ours, theirs = (cv2.norm(t.page, picture, cv2.NORM_L2SQR) for t in (trial, first))
+            return trial if ours < theirs else first
+        order = order[: fit // 2]
+    return first
+
+
+def _costs(
+    layout: TextLayout, plain: NDArray[np.float32], pictured: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Bits that each line takes when pictured, of what all take together: the bits of squares
+    of LATENT_SCALE pixels, with no lines pictured and with all, (h, w)."""
+    h, w = plain.shape
+    covers = np.zeros((len(layout.lines), h, w), np.float32)
+    for cover, line in zip(covers, layout.lines, strict=True):
+        for x0, y0, x1, y1 in word_boxes(line, h * LATENT_SCALE, w * LATENT_SCALE):
+            cover += np.outer(_overlaps(y0, y1, h), _overlaps(x0, x1, w))
+    dearer = np.maximum(pictured - plain, 0) / np.maximum(covers.sum(0), 1)
+    costs = (covers * dearer).sum((1, 2), dtype=np.float64) + 1
+    return costs * max(pictured.sum() - plain.sum(), 1) / costs.sum()
+
+
+def _overlaps(start: int, stop: int, count: int) -> NDArray[np.intp]:
+    """Pixels from ``start`` to ``stop`` in each of ``count`` squares in a row."""
+    return np.diff(np.clip(np.arange(count + 1) * LATENT_SCALE, start, stop))
 
 
 def with_pictured(layout: TextLayout, chosen: Collection[int]) -> TextLayout:
     """``layout`` with the lines of these indices pictured, and no others."""
     lines = (replace(line, pictured=i in chosen) for i, line in enumerate(layout.lines))
     return replace(layout, lines=tuple(lines))
+
+
+def line_errors(
+    layout: TextLayout, picture: NDArray[np.uint8], page: NDArray[np.uint8]
+) -> NDArray[np.float64]:
+    """Squared error of ``page`` against ``picture`` (H, W, 3) in the boxes of each line."""
+    boxes = [word_boxes(line, *picture.shape[:2]) for line in layout.lines]
+    return np.array(
+        [
+            sum(
+                cv2.norm(page[y0:y1, x0:x1], picture[y0:y1, x0:x1], cv2.NORM_L2SQR)
+                for x0, y0, x1, y1 in line
+                if x1 > x0 and y1 > y0
+            )
+            for line in boxes
+        ]
+    )
 
 
 def line_likeness(

@@ -10,7 +10,7 @@ from picd.image_codec import ImageCodec, Latents, QuantisedLatents
 
 LOWEST_TRIAL, HIGHEST_TRIAL = -8, 200
 """In half steps of quality: below 2 they are quality 1 with growing thrift."""
-FIRST_TRIAL, LOG_COST_SLOPE = 50, 0.03
+FIRST_QUALITY, LOG_COST_SLOPE = 25.0, 0.03
 """Where the search starts, and how fast the logarithm of the cost grows with half steps: measured
 on screens, and only a start."""
 CLOSE = 0.985
@@ -23,12 +23,13 @@ POOR = 10
 
 @dataclass(frozen=True)
 class CodedImage:
-    """An image section, the quality (1..100) it was coded at, and the latents in it; ``fits`` is
-    False where even the cheapest is too large."""
+    """An image section, the quality (1..100) it was coded at, the latents in it, and the bits they
+    took at each place (H'/16, W'/16); ``fits`` is False where even the cheapest is too large."""
 
     quality: float
     data: bytes
     y_hat: Latents
+    bits: Latents
     fits: bool = True
 
 
@@ -40,22 +41,26 @@ def level(half_steps: int) -> tuple[float, float]:
 def coded_at(codec: ImageCodec, y: Latents, quality: float) -> CodedImage:
     """y at a quality (1..100), whatever it costs."""
     latents = codec.quantise(y, quality)
-    return CodedImage(quality, codec.write(latents), latents.y)
+    return CodedImage(quality, codec.write(latents), latents.y, codec.bits_by_place(latents))
 
 
-def best_within(codec: ImageCodec, y: Latents, size: int) -> CodedImage:
-    """The best quality at which y costs at most ``size`` bytes, or the cheapest there is."""
-    half_steps, latents = _search(codec, y, 8 * size)
+def best_within(
+    codec: ImageCodec, y: Latents, size: int, start: float = FIRST_QUALITY
+) -> CodedImage:
+    """The best quality at which y costs at most ``size`` bytes, or the cheapest there is; the
+    search begins at ``start``."""
+    half_steps, latents = _search(codec, y, 8 * size, round(2 * start))
     while True:
         data = codec.write(latents)  # a few bytes more than was counted, perhaps
         fits = len(data) <= size
         if fits or half_steps == LOWEST_TRIAL:
-            return CodedImage(level(half_steps)[0], data, latents.y, fits)
+            bits = codec.bits_by_place(latents)
+            return CodedImage(level(half_steps)[0], data, latents.y, bits, fits)
         half_steps -= 1
         latents = _quantised(codec, y, half_steps, latents.z)
 
 
-def _search(codec: ImageCodec, y: Latents, bits: int) -> tuple[int, QuantisedLatents]:
+def _search(codec: ImageCodec, y: Latents, bits: int, trial: int) -> tuple[int, QuantisedLatents]:
     """The highest trial that costs at most ``bits``, to 1.5 % or half a step, or the lowest.
 
     Secant steps on the logarithm of the cost. With z fixed that grows smoothly; a z that follows
@@ -63,7 +68,7 @@ def _search(codec: ImageCodec, y: Latents, bits: int) -> tuple[int, QuantisedLat
     as long as the steps are wide.
     """
     low, high = LOWEST_TRIAL - 1, HIGHEST_TRIAL + 1  # ``low`` fits (or is off the scale)
-    trial, slope = FIRST_TRIAL, LOG_COST_SLOPE
+    slope = LOG_COST_SLOPE
     z, of, drawn = None, 0, 0
     best, last = None, None
     while high - low > 1:

@@ -80,7 +80,7 @@ class Renderer:
         noise = np.random.Generator(np.random.PCG64(seed))
         x_t = self.space.start(schedule[0], mu, noise.standard_normal(mu.shape, np.float32))
         for step, (point, target) in enumerate(pairwise(schedule), 1):
-            x0_hat = self.space.estimate(x_t, point, conditions)
+            x0_hat = self.space.estimate(x_t, point, conditions, again=step < steps)
             if guide:
                 x0_hat = guide.step(x0_hat, last=step == steps)
             if on_step:

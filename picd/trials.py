@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from picd.glyphs import render_glyphs, typeset
 from picd.image_codec import ImageCodec, Latents
 from picd.layout import TextLayout
-from picd.rate import LOG_COST_SLOPE, CodedImage, best_within, coded_at
+from picd.rate import FIRST_QUALITY, LOG_COST_SLOPE, CodedImage, best_within, coded_at
 from picd.refinement import refined
 
 HALVED_UP_TO = 50.0
@@ -53,6 +53,11 @@ class Trial:
         """1..100, or 0 where the bytes were too few."""
         return self.image.quality if self.image.fits else 0.0
 
+    def bits(self, quality: float) -> Latents:
+        """Of the same latents at a quality, by place (H'/16, W'/16)."""
+        same = quality == self.image.quality
+        return (self.image if same else coded_at(self.codec, self.y, quality)).bits
+
     @cached_property
     def page(self) -> NDArray[np.uint8]:
         """Typeset, as the decoder will see it, uint8 (H, W, 3)."""
@@ -72,6 +77,8 @@ class Trials:
     natural: bool
     on_latents: Callable[[], None]
     seconds: float = 0.0
+    last: float = FIRST_QUALITY
+    """The quality that was found last, where the next search begins."""
 
     def at(self, quality: float, layout: TextLayout, layout_bytes: bytes) -> Trial:
         """At a quality (1..100), whatever it costs."""
@@ -135,5 +142,6 @@ class Trials:
         y = codec.analyse(self.picture, render_glyphs(layout))
         self.seconds += time.perf_counter() - start
         self.on_latents()
-        image = coded_at(codec, y, quality) if quality else best_within(codec, y, size)
+        image = coded_at(codec, y, quality) if quality else best_within(codec, y, size, self.last)
+        self.last = image.quality
         return Trial(codec, self.picture, y, image, layout, layout_bytes)

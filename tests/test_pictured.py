@@ -28,20 +28,31 @@ def test_pictured_lines_are_not_set(set_page: TextLayout) -> None:
     assert np.array_equal(plain.coverage[: rows.start], part.coverage[: rows.start])
 
 
+WHITE = np.full((256, 384, 3), 255, np.uint8)
+ROOM = 400
+
+
 @dataclass
 class _Attempt:
-    quality: float
+    """At ``LEGIBLE``, in so many bits by place, it leaves a hundredth of the room for each step."""
+
     page: np.ndarray
+    places: np.ndarray
 
+    @property
+    def quality(self) -> float:
+        return LEGIBLE + (ROOM - self.places.sum()) / (ROOM / 100)
 
-WHITE = np.full((256, 384, 3), 255, np.uint8)
+    def bits(self, quality: float) -> np.ndarray:
+        assert quality == LEGIBLE
+        return self.places
 
 
 def _attempts(
-    layout: TextLayout, misfit: list[int], cost: float, blurred: tuple[int, ...] = ()
+    layout: TextLayout, misfit: list[int], costs: list[int], blurred: tuple[int, ...] = ()
 ) -> tuple[np.ndarray, Callable[[TextLayout], _Attempt]]:
     """A picture that ``layout`` misses by ``misfit`` pixels a line, and a codec for which a
-    pictured line costs so much quality and looks as it should, or is blank where ``blurred``."""
+    pictured line takes so many bits and looks as it should, or is blank where ``blurred``."""
     moved = [
         replace(line, baseline=line.baseline + UNITS_PER_PIXEL * pixels)
         for line, pixels in zip(layout.lines, misfit, strict=True)
@@ -50,38 +61,73 @@ def _attempts(
 
     def attempt(tried: TextLayout) -> _Attempt:
         page = typeset(WHITE, render_glyphs(tried))
+        places = np.zeros((16, 24), np.float32)
         for index, line in enumerate(tried.lines):
-            rows = slice(56 * index + 16, 56 * index + 66)
             if line.pictured:
+                rows = slice(56 * index + 16, 56 * index + 66)
                 page[rows] = 255 if index in blurred else picture[rows]
-        return _Attempt(100 - cost * _shown(tried), page)
+                places[line.baseline // UNITS_PER_PIXEL // 16 - 1, 2:4] = costs[index] / 2
+        return _Attempt(page, places)
 
     return picture, attempt
 
 
 @pytest.mark.parametrize(
-    ("misfit", "cost", "blurred", "shown"),
+    ("misfit", "costs", "blurred", "shown"),
     [
-        ([2, 3, 2, 3], 5, (), [0, 1, 2, 3]),
-        ([0, 0, 4, 2], 10, (), [2, 3]),  # all would not be legible: those that fit worst
-        ([0, 0, 4, 0], 28, (), [2]),
-        ([4, 4, 4, 4], 31, (), []),
-        ([2, 3, 2, 3], 5, (1,), [0, 2, 3]),  # one looks worse than it did typeset
-        ([2, 3, 2, 3], 5, (0, 1, 2, 3), []),
+        ([2, 3, 2, 3], [90, 90, 90, 90], (), [0, 1, 2, 3]),
+        ([0, 0, 4, 2], [150, 150, 150, 150], (), [2, 3]),  # those that fit are not worth bits
+        ([4, 4, 4, 4], [380, 380, 30, 90], (), [2, 3]),  # those that gain most for their bits
+        ([4, 4, 4, 4], [400, 400, 400, 400], (), []),
+        ([2, 3, 2, 3], [90, 90, 90, 90], (1,), [0, 2, 3]),  # one looks worse than it did typeset
+        ([2, 3, 2, 3], [90, 90, 90, 90], (0, 1, 2, 3), []),
     ],
 )
 def test_lines_go_over_where_that_is_legible_and_better(
-    set_page: TextLayout, misfit: list[int], cost: float, blurred: tuple[int, ...], shown: list[int]
+    set_page: TextLayout,
+    misfit: list[int],
+    costs: list[int],
+    blurred: tuple[int, ...],
+    shown: list[int],
 ) -> None:
-    picture, attempt = _attempts(set_page, misfit, cost, blurred)
-    best = spend(attempt(set_page), set_page, picture, attempt)
+    picture, attempt = _attempts(set_page, misfit, costs, blurred)
+    first = attempt(set_page)
+    best = spend(first, set_page, picture, ROOM, lambda more, _: attempt(more), attempt)
     expected = attempt(with_pictured(set_page, shown))
     assert best.quality == expected.quality and np.array_equal(best.page, expected.page)
 
 
+def test_every_line_that_gains_goes_over_at_a_quality_that_is_given(set_page: TextLayout) -> None:
+    picture, attempt = _attempts(set_page, [4, 4, 0, 4], [50, 60, 70, 80])
+    best = spend(attempt(set_page), set_page, picture, None, lambda more, _: attempt(more), attempt)
+    assert np.array_equal(best.page, attempt(with_pictured(set_page, [0, 1, 3])).page)
+
+
+def test_fewer_lines_go_over_where_they_took_more_than_they_should(set_page: TextLayout) -> None:
+    picture, attempt = _attempts(set_page, [4, 4, 4, 4], [150, 100, 30, 20])
+
+    def dearer(tried: TextLayout) -> _Attempt:
+        coded = attempt(tried)
+        return replace(coded, places=2 * coded.places)
+
+    best = spend(attempt(set_page), set_page, picture, ROOM, lambda more, _: attempt(more), dearer)
+    assert np.array_equal(best.page, attempt(with_pictured(set_page, [2, 3])).page)
+
+
 def test_nothing_is_tried_below_legible_quality(set_page: TextLayout) -> None:
-    first = _Attempt(LEGIBLE - 0.5, WHITE)
-    assert spend(first, set_page, WHITE, lambda layout: pytest.fail("tried")) is first
+    first = _Attempt(WHITE, np.full((16, 24), ROOM / 100, np.float32))
+    assert first.quality < LEGIBLE
+    tried = lambda *layout: pytest.fail("tried")  # noqa: E731
+    assert spend(first, set_page, WHITE, ROOM, tried, tried) is first
+
+
+def test_bits_by_place_are_those_of_the_latents(codec: Codec, page: np.ndarray) -> None:
+    glyphs = render_glyphs(TextLayout(page.shape[1], page.shape[0]))
+    images = codec.image_codec
+    latents = images.quantise(images.analyse(page, glyphs), 60)
+    places = images.bits_by_place(latents)
+    assert places.shape == latents.y.shape[2:] and (places >= 0).all()
+    assert places.sum() == pytest.approx(latents.bits - images._hyper_bits(latents.z), rel=1e-4)
 
 
 def test_more_bytes_make_a_better_picture(codec: Codec, page: np.ndarray) -> None:

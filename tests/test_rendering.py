@@ -29,7 +29,9 @@ def test_the_seed_decides_the_noise(codec: Codec, scene: dict, monkeypatch) -> N
     """Of the noise, not of the picture: the shipped weights take all of it away again."""
     space, seen = codec.renderer.space, []
     estimate = space.estimate
-    monkeypatch.setattr(space, "estimate", lambda x, *rest: seen.append(x) or estimate(x, *rest))
+    monkeypatch.setattr(
+        space, "estimate", lambda x, *rest, **more: seen.append(x) or estimate(x, *rest, **more)
+    )
     pictures = [codec.renderer.render(**scene, seed=seed, steps=1).image for seed in (5, 5, 6)]
     assert np.array_equal(pictures[0], pictures[1])
     assert np.array_equal(seen[0], seen[1]) and not np.array_equal(seen[0], seen[2])
