@@ -22,12 +22,15 @@ from picd.columns import in_columns
 from picd.faces import (
     SIZE_STEP,
     WITNESSES,
+    agree_on_weight,
     best_standing,
+    by_pitch,
     by_weight,
     choose_faces,
     common_size,
     em_by_width,
     pooled_looks,
+    reconsider,
     relative_size,
     score_faces,
 )
@@ -99,7 +102,9 @@ def fit_layout(
     choose_faces(looks)
     for look in looks:
         _refine(look)
-    runs = [part for run in runs for part in by_weight(run)]
+    agree_on_weight(runs)
+    runs = [part for run in by_pitch(runs) for part in by_weight(run)]
+    reconsider(runs)
     _agree_on_sizes(runs)
     _settle(runs)
     _agree_on_baselines(runs)
@@ -140,13 +145,13 @@ def _fit_rows(run: Run) -> bool:
     model = np.sum([row_profile(REFERENCE_FACE, word.text) for word in run.placed], axis=0)
     if not model.any() or not rows.any():
         return False
-    fits = []
+    fits, within = [], _likely_baselines(run)
     by_width = em_by_width(run, REFERENCE_FACE)
     ems = by_width * 2 ** np.linspace(-0.55, 0.55, 15)
     if run.letters <= FEW:
         ems = np.append(ems, em_by_width(run, PROBE_FACES[1]) * 2 ** np.linspace(-0.4, 0.4, 11))
     for em in ems:
-        match, baseline = _match_rows(rows, model, float(em), _likely_baselines(run))
+        match, baseline = _match_rows(rows, model, float(em), within)
         fits.append((match, float(em), round(baseline * UNITS_PER_PIXEL)))
     words = telling_words(run, 2)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from picd import typography
+from picd.faces import agree_on_weight, reconsider
 from picd.glyphs import FACES, render_glyphs, typeset, word_extent
 from picd.images import load_image
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle, Word
@@ -197,10 +198,11 @@ def test_a_run_settles_on_the_row_where_its_size_fits():
         assert run.baseline == true
 
 
-def test_bold_words_within_a_line_are_cut_out():
-    regular, bold = NAMES["Open Sans"], NAMES["Open Sans Bold"]
+def with_other_words(other):
+    """:func:`page` in Open Sans, its first two words in another face: (picture, words)."""
+    regular = NAMES["Open Sans"]
     _, truth, _ = page(regular)
-    lines, x, cuts = [], 60, ((bold, 2), (regular, 3))
+    lines, x, cuts = [], 60, ((other, 2), (regular, 3))
     texts = iter(TEXT[0].split())
     for face, count in cuts:
         placed = []
@@ -218,10 +220,48 @@ def test_bold_words_within_a_line_are_cut_out():
         for line in part
         for word in line.words
     ]
+    return image, words
+
+
+@pytest.mark.parametrize("name", ["Open Sans Bold", "DejaVu Sans Mono", "Liberation Mono"])
+def test_bold_words_and_code_within_a_line_are_cut_out(name):
+    image, words = with_other_words(NAMES[name])
     found = {w.text: FACES[line.style.face] for line in fit_layout(image, words).lines
              for w in line.words}  # fmt: skip
-    assert {text for text, face in found.items() if face.bold} == {"The", "quick"}
+    others = {text for text, face in found.items() if face.name != "Open Sans"}
+    assert others == {"The", "quick"}
+    for text in others:
+        assert (found[text].family, found[text].bold) == (
+            FACES[NAMES[name]].family, FACES[NAMES[name]].bold
+        )  # fmt: skip
     assert len(found) == sum(len(text.split()) for text in TEXT)
+
+
+@pytest.mark.parametrize("name", ["Open Sans", "Open Sans Bold"])
+def test_a_short_run_is_bold_only_where_it_has_more_ink_than_others(name):
+    image, words = with_other_words(NAMES[name])
+    short = [replace(word, line=3) for word in words[:2]]
+    runs = [run for row in range(3) for run in typography._fitted(image, words_of(words, row))]
+    (run,) = typography._fitted(image, short)
+    for other in runs[1:]:
+        other.face, other.size = NAMES["Open Sans"], 60
+    run.face, run.size = NAMES["Open Sans Bold"], 60
+    agree_on_weight([run, *runs[1:]])
+    assert FACES[run.face].name == name
+
+
+def test_a_run_that_fits_badly_takes_another_face_of_the_page():
+    names = ("Open Sans", "DejaVu Sans Mono")
+    runs = []
+    for name in names:
+        image, _, words = page(NAMES[name])
+        runs += [run for row in range(3) for run in typography._fitted(image, words_of(words, row))]
+    for run, name in zip(runs, 3 * names[:1] + 3 * names[1:], strict=True):
+        run.face, run.size = NAMES[name], 60
+    runs[1].face, runs[4].face = runs[4].face, runs[1].face
+    reconsider(runs)
+    assert [FACES[run.face].name for run in runs] == [*3 * names[:1], *3 * names[1:]]
+    assert runs[4].size == pytest.approx(60, abs=2)
 
 
 def test_a_size_is_tried_on_the_row_that_suits_it():
