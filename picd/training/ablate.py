@@ -30,7 +30,7 @@ from picd.layout import TextLayout
 from picd.metrics import flip, jaccard, psnr, read_text, ssimulacra2, words
 from picd.nets.codec import ImageCodec
 from picd.nets.profiles import Profile, RendererProfile
-from picd.nets.renderer import Renderer, SpadeNorm, SpadeUNet, normalised
+from picd.nets.renderer import Renderer, SpadeNorm, SpadeUNet
 from picd.prompt import prompt_bytes, prompt_text
 from picd.training import codec as codec_stage
 from picd.training import renderer as renderer_stage
@@ -62,10 +62,13 @@ class PlainNorm(nn.Module):
 
     def __init__(self, norm: SpadeNorm) -> None:
         super().__init__()
-        self.scale, self.shift = norm.scale, norm.shift
+        self.normalise = norm.normalise
+        self.scale, self.shift = (
+            nn.Parameter(conv.bias.detach()[:, None, None]) for conv in (norm.gamma, norm.beta)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        return normalised(x) * self.scale + self.shift
+        return self.normalise(x) * self.scale + self.shift
 
 
 class ControlUNet(SpadeUNet):
@@ -303,8 +306,11 @@ def forgetful(network: Renderer, start: Path) -> Renderer:
     state = network.state_dict()
     pixels = 3 * network.profile.space_to_depth**2
     for name, value in averaged(start).items():
-        if name.startswith("adaptor.") or ".modulation." in name:
+        if name.startswith("adaptor.") or name.endswith((".gamma.weight", ".beta.weight")):
             continue
+        if name not in state:  # of a norm that is plain here
+            name = name.replace(".gamma.bias", ".scale").replace(".beta.bias", ".shift")
+            value = value[:, None, None]
         if name == "unet.conv_in.weight":
             state[name][:, :pixels] = value[:, :pixels]
         else:
