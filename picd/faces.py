@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -189,6 +189,12 @@ def best_standing(
     return max((score(base), base) for base in sorted(bases))
 
 
+def set_in(run: Run, face: int, size: int) -> None:
+    """Give the run a face and a size, and the baseline that suits them."""
+    run.face, run.size, words = face, size, telling_words(run, 2)
+    _, run.baseline = best_standing(run, words, size, style_scale(face, size, words))
+
+
 def agree_on_weight(runs: Sequence[Run]) -> None:
     """Let short bold runs be regular that have no more ink than regular ones of their height and
     colours (or of any), such as other words of a menu: few letters alone tell little."""
@@ -204,10 +210,7 @@ def agree_on_weight(runs: Sequence[Run]) -> None:
         usual = float(np.median([_ink_in(peer, leader.face) for peer in peers[:PEERS]]))
         least = BOLDER_THAN_DARK if _light(run) > _light(leader) else BOLDER_THAN_PEERS
         if _ink_in(run, leader.face) - usual < least:
-            run.face, run.size = leader.face, leader.size
-            words = telling_words(run, 2)
-            scale = style_scale(run.face, run.size, words)
-            _, run.baseline = best_standing(run, words, run.size, scale)
+            set_in(run, leader.face, leader.size)
 
 
 def _as_tall(run: Run, other: Run) -> bool:
@@ -234,16 +237,20 @@ def _ink_in(run: Run, face: int) -> float:
 
 def by_pitch(runs: Sequence[Run]) -> list[Run]:
     """The runs, cut where words of a fixed-width face begin and end: code within a sentence."""
-    letters: dict[int, int] = defaultdict(int)
-    for run in runs:
-        if not BOLD[run.face]:
-            letters[run.face] += run.letters
+    letters = _letters_by_face(run for run in runs if not BOLD[run.face])
     pair = [
         max((face for face in letters if FIXED[face] == fixed), key=letters.get, default=default)
         for fixed, default in ((False, REFERENCE_FACE), (True, FIXED_FACE))
     ]
     usual = {face: _usual_width([run for run in runs if run.face == face], face) for face in pair}
     return [part for run in runs for part in _cut_by_pitch(run, pair, usual)]
+
+
+def _letters_by_face(runs: Iterable[Run]) -> dict[int, int]:
+    letters: dict[int, int] = defaultdict(int)
+    for run in runs:
+        letters[run.face] += run.letters
+    return letters
 
 
 def _usual_width(runs: Sequence[Run], face: int) -> float:
@@ -257,6 +264,8 @@ def _width_in(word: PlacedWord, face: int, size: int) -> float:
 
 
 def _cut_by_pitch(run: Run, pair: Sequence[int], usual: dict[int, float]) -> list[Run]:
+    """One run of :func:`by_pitch`: ``pair`` is a proportional and a fixed-width face, ``usual`` the
+    logarithm of how wide each is on the page."""
     widths = np.array([_width_in(word, run.face, run.size) for word in run.placed])
     lengths = np.array([len(word.text) for word in run.placed])
     odd = (np.abs(widths - np.median(np.repeat(widths, lengths))) > ODD_WIDTH) & (lengths > 2)
@@ -346,27 +355,18 @@ def _bold_face(run: Run, word: PlacedWord, more: float) -> int | None:
 def reconsider(runs: Sequence[Run]) -> None:
     """Give runs that fit badly another of the page's usual faces, if one fits them much better:
     their look has voted for what suits its longest runs."""
-    letters: dict[int, int] = defaultdict(int)
-    for run in runs:
-        letters[run.face] += run.letters
+    letters = _letters_by_face(runs)
     palette = sorted(letters, key=lambda face: (-letters[face], face))[:USUAL_FACES]
     for run in runs:
         before = standing(run)
         if before > BADLY or run.letters < TELLING:
             continue
-        trials = [placed_in(run, face) for face in palette]
+        trials = [replace(run, face=face) for face in palette]
+        for trial in trials:
+            set_in(trial, trial.face, common_size([trial], trial.face))
         best = max(trials, key=standing)
         if standing(best) > before + MUCH_BETTER:
             run.face, run.size, run.baseline = best.face, best.size, best.baseline
-
-
-def placed_in(run: Run, face: int) -> Run:
-    """The run in a face, with the size and the baseline that suit it."""
-    run = replace(run, face=face)
-    run.size, words = common_size([run], face), telling_words(run, 2)
-    scale = style_scale(face, run.size, words)
-    run.baseline = best_standing(run, words, run.size, scale)[1]
-    return run
 
 
 def common_size(runs: Sequence[Run], face: int) -> int:

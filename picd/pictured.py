@@ -8,6 +8,7 @@ for it. Their words are sent all the same, to be read and found.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Protocol, TypeVar
@@ -89,18 +90,35 @@ def _costs(
     """Bits that each line takes when pictured, of what all take together: the bits of squares
     of LATENT_SCALE pixels, with no lines pictured and with all, (h, w)."""
     h, w = plain.shape
-    covers = np.zeros((len(layout.lines), h, w), np.float32)
-    for cover, line in zip(covers, layout.lines, strict=True):
-        for x0, y0, x1, y1 in word_boxes(line, h * LATENT_SCALE, w * LATENT_SCALE):
-            cover += np.outer(_overlaps(y0, y1, h), _overlaps(x0, x1, w))
-    dearer = np.maximum(pictured - plain, 0) / np.maximum(covers.sum(0), 1)
-    costs = (covers * dearer).sum((1, 2), dtype=np.float64) + 1
+    covers = [
+        [_cover(box, h, w) for box in word_boxes(line, h * LATENT_SCALE, w * LATENT_SCALE)]
+        for line in layout.lines
+    ]
+    covered = np.ones((h, w))
+    for place, pixels in itertools.chain(*covers):
+        covered[place] += pixels
+    dearer = np.maximum(pictured - plain, 0) / covered
+    costs = np.array([sum((dearer[at] * pixels).sum() for at, pixels in line) for line in covers])
+    costs += 1
     return costs * max(pictured.sum() - plain.sum(), 1) / costs.sum()
 
 
-def _overlaps(start: int, stop: int, count: int) -> NDArray[np.intp]:
-    """Pixels from ``start`` to ``stop`` in each of ``count`` squares in a row."""
-    return np.diff(np.clip(np.arange(count + 1) * LATENT_SCALE, start, stop))
+def _cover(
+    box: tuple[int, int, int, int], h: int, w: int
+) -> tuple[tuple[slice, slice], NDArray[np.intp]]:
+    """Where a box is among h x w squares, and how many pixels of each it covers."""
+    x0, y0, x1, y1 = box
+    rows, columns = (
+        (slice(start // LATENT_SCALE, min(-(-stop // LATENT_SCALE), count)), start, stop)
+        for start, stop, count in ((y0, y1, h), (x0, x1, w))
+    )
+    return (rows[0], columns[0]), np.outer(_overlaps(*rows), _overlaps(*columns))
+
+
+def _overlaps(squares: slice, start: int, stop: int) -> NDArray[np.intp]:
+    """Pixels from ``start`` to ``stop`` in each of the ``squares`` of a row."""
+    edges = np.arange(squares.start, max(squares.stop, squares.start) + 1) * LATENT_SCALE
+    return np.diff(np.clip(edges, start, max(stop, start)))
 
 
 def with_pictured(layout: TextLayout, chosen: Collection[int]) -> TextLayout:

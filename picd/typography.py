@@ -23,7 +23,6 @@ from picd.faces import (
     SIZE_STEP,
     WITNESSES,
     agree_on_weight,
-    best_standing,
     by_pitch,
     by_weight,
     choose_faces,
@@ -33,6 +32,7 @@ from picd.faces import (
     reconsider,
     relative_size,
     score_faces,
+    set_in,
 )
 from picd.glyphs import style_scale, word_extent
 from picd.inks import run_styles
@@ -214,9 +214,7 @@ def _refine(look: Sequence[Run]) -> None:
         peers = [run for run in look if run.face == face]
         size = common_size(peers, face)
         for run in peers:
-            words = telling_words(run, 2)
-            scale = style_scale(face, size, words)
-            run.size, (_, run.baseline) = size, best_standing(run, words, size, scale)
+            set_in(run, face, size)
 
 
 def _agree_on_sizes(runs: Sequence[Run]) -> None:

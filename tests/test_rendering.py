@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import onnxruntime
 import pytest
 
 import picd.latent_space
-from picd import Codec
+from picd import Codec, runtime
 from picd.glyphs import render_glyphs, typeset
 from picd.layout import TextLayout
 from picd.rendering import Renderer
@@ -49,6 +50,30 @@ def test_every_step_is_seen(codec: Codec, scene: dict, steps: int) -> None:
     assert np.array_equal(seen[0][2], scene["typeset"])
     assert np.array_equal(seen[-1][2], result.image)
     assert result.image.shape == scene["draft"].shape and result.steps == steps
+
+
+def test_the_last_step_gives_its_memory_back(codec: Codec, scene: dict, monkeypatch) -> None:
+    space, kept = codec.renderer.space, []
+    estimate, giving_back = space.estimate, runtime._giving_back()
+    run = onnxruntime.InferenceSession.run
+    monkeypatch.setattr(
+        onnxruntime.InferenceSession,
+        "run",
+        lambda session, names, feeds, options: (
+            kept.append(options is not giving_back) or run(session, names, feeds, options)
+        ),
+    )
+
+    def step(*given: object, **more: object) -> np.ndarray:
+        kept.clear()
+        result = estimate(*given, **more)
+        steps.append(list(kept))
+        return result
+
+    steps: list[list[bool]] = []
+    monkeypatch.setattr(space, "estimate", step)
+    codec.renderer.render(**scene, seed=0, steps=3)
+    assert steps == [[True], [True], [False]]
 
 
 def test_threads_and_optimisation_change_no_level(codec: Codec, scene: dict) -> None:
