@@ -11,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from picd.metrics import character_error_rate
+from picd.metrics import character_error_rate, psnr
 from picd.training import __main__ as training
+from picd.training.evaluate import hardly_changed
 from picd.training.similarity import unlike
 
 
@@ -32,12 +33,20 @@ def test_evaluation_measures_every_stage_at_every_rate(
         assert 0.7 * budget < int(row["bytes"]) == sections <= budget
         assert float(row["typeset_text"]) > float(row["draft_text"])
         assert float(row["typeset_cer"]) < float(row["draft_cer"])
+        assert 0.5 < float(row["noise_text"]) <= 1 and 0.5 < float(row["jpeg_95_text"]) <= 1
+        assert float(row["sent_text"]) > 0.5 > float(row["draft_text"])
         assert row["guided_psnr"] and row["half_ssimulacra2"]
         assert row["render_3_steps_psnr"] != row["render_psnr"]
         assert float(row["typeset_psnr_beside_text"]) >= float(row["typeset_psnr"])
     assert float(large["draft_psnr_beside_text"]) > float(small["draft_psnr_beside_text"])
     sheet = Image.open(tmp_path / "out" / "sheet.png")
     assert sheet.height == 2 * 360  # a strip a rate
+
+
+def test_hardly_changed_is_hardly_changed(page: np.ndarray) -> None:
+    noise, jpeg = hardly_changed(page).values()
+    assert np.abs(noise.astype(int) - page).max() == 1
+    assert 35 < psnr(page, jpeg) < psnr(page, noise)
 
 
 def test_character_error_rate() -> None:

@@ -4,11 +4,14 @@ Every picture is encoded to each budget; draft, typeset page (no network after t
 and, where guidance is asked for, guided render are compared with the original, beside AVIF at half
 its size, AVIF and WebP at our bytes (AVIF's container not counted), or at their floors with their
 own bytes where they cannot go so low. Tesseract reads the text; the encoder used another engine.
+How far its reading can be trusted tell the text in the file against it (``sent_text``), and what it
+reads in originals that are hardly changed.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -98,12 +101,31 @@ def measure(sample: Sample, settings: Settings) -> tuple[list[dict], np.ndarray]
     """The figures of one picture, a row a budget, and its strips of the contact sheet."""
     original = load_image(sample.path)
     text = _texts(original) if sample.group != "photos" else None
+    changed = hardly_changed(original) if text else {}
+    doubt = {
+        f"{name}_{figure}": value
+        for name, picture in changed.items()
+        for figure, value in _likeness(_texts(picture), text).items()
+    }
     floors = {"half": Peer("avif", original, half=True)}
     floors |= {name: Peer(name, original) for name in ("avif", "webp")}
     results = [
         _measured(sample, original, text, floors, budget, settings) for budget in settings.budgets
     ]
-    return [row for row, _ in results], np.concatenate([strip for _, strip in results])
+    return [row | doubt for row, _ in results], np.concatenate([strip for _, strip in results])
+
+
+def hardly_changed(original: np.ndarray) -> dict[str, np.ndarray]:
+    """Pictures that the eye does not tell from the original, uint8 (H, W, 3): with noise of one
+    level, and as JPEG of quality 95. What is read otherwise in them is the reader's doubt."""
+    noise = np.random.default_rng(0).integers(-1, 2, original.shape)
+    jpeg = io.BytesIO()
+    Image.fromarray(original).save(jpeg, "JPEG", quality=95)
+    with Image.open(jpeg) as decoded:
+        return {
+            "noise": np.clip(original + noise, 0, 255).astype(np.uint8),
+            "jpeg_95": np.array(decoded),
+        }
 
 
 def _measured(
@@ -154,7 +176,10 @@ def _measured(
     compared = cache(
         lambda pixels, names: compare(original, _picture(pixels, original), None, names)
     )
-    read = cache(lambda pixels: _read(_picture(pixels, original), text))
+    read = cache(lambda pixels: _likeness(_texts(_picture(pixels, original)), text))
+    if text is not None:
+        sent = _likeness((decoded.text, decoded.text), text)
+        row |= {f"sent_{figure}": value for figure, value in sent.items()}
     for name, picture in pictures.items():
         figures = dict(compared(picture.tobytes(), FIGURES))
         if text is not None:
@@ -179,14 +204,14 @@ def _texts(picture: np.ndarray) -> tuple[str, str]:
     return read_text(picture), read_text(picture, scale=ENLARGED)
 
 
-def _read(picture: np.ndarray, texts: tuple[str, str]) -> dict[str, float]:
-    """What Tesseract makes of a picture against what it read in the original: the text accuracy, as
-    it is and enlarged, and the character error rate."""
-    (wanted, wanted_enlarged), (read, read_enlarged) = texts, _texts(picture)
+def _likeness(read: tuple[str, str], wanted: tuple[str, str]) -> dict[str, float]:
+    """What was read in a picture as it is and enlarged, against what was read in the original: the
+    text accuracy of both, and the character error rate."""
+    accuracy, enlarged = (jaccard(words(a), words(b)) for a, b in zip(read, wanted, strict=True))
     return {
-        "text": jaccard(words(read), words(wanted)),
-        "text_enlarged": jaccard(words(read_enlarged), words(wanted_enlarged)),
-        "cer": character_error_rate(read, wanted),
+        "text": accuracy,
+        "text_enlarged": enlarged,
+        "cer": character_error_rate(read[0], wanted[0]),
     }
 
 
