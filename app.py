@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import os
 
+from demo.quick_import import without_type_stubs
+
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+with without_type_stubs():
+    import gradio  # noqa: F401
 
 from demo.figures import LOGO
 from demo.model import load_in_background

@@ -51,6 +51,25 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+def test_the_app_starts_without_writing_type_stubs() -> None:
+    count = """
+import sys
+stubs = []
+sys.addaudithook(lambda event, about: event == "open" and stubs.append(str(about[0])))
+{}
+print(sum(name.endswith(".pyi") for name in stubs))
+"""
+    counted = [
+        subprocess.run(
+            [sys.executable, "-c", count.format(code)],
+            capture_output=True, text=True, cwd=ROOT, check=True,
+        ).stdout
+        for code in ("import gradio", "import app")
+    ]  # fmt: skip
+    # where gradio itself writes none any more, demo/quick_import.py can go
+    assert int(counted[0]) > 50 and int(counted[1]) == 0
+
+
 def test_the_serving_path_is_torch_free() -> None:
     modules = [f"picd.{path.stem}" for path in (ROOT / "picd").glob("*.py")]
     modules = [name for name in modules if name not in ("picd.__main__", "picd.__init__")]
