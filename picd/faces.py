@@ -55,6 +55,9 @@ WITNESSES = 6
 """So many runs of a look, the longest, decide for the others."""
 STRETCH_COST = 0.05
 """What a unit of stretch, as a logarithm, must gain in correlation."""
+WHOLE_PIXEL = 0.12
+"""Correlation that a baseline on a whole pixel is worth: text on screens stands there, and is
+sharper (and cheaper)."""
 SIZE_STEP = 2
 """Sizes are multiples of half a pixel."""
 
@@ -182,8 +185,7 @@ def best_standing(
     bases = {below - UNITS_PER_PIXEL, below, below + UNITS_PER_PIXEL, run.baseline}
 
     def score(base: int) -> float:
-        # Text on screens stands on whole pixels, and is sharper (and cheaper) there.
-        bonus = 0.12 if base % UNITS_PER_PIXEL == 0 else 0.0
+        bonus = WHOLE_PIXEL if base % UNITS_PER_PIXEL == 0 else 0.0
         return standing_at(run, base, words, size, scale) + bonus
 
     return max((score(base), base) for base in sorted(bases))

@@ -60,15 +60,16 @@ def best_within(
         latents = _quantised(codec, y, half_steps, latents.z)
 
 
-def _search(codec: ImageCodec, y: Latents, bits: int, trial: int) -> tuple[int, QuantisedLatents]:
-    """The highest trial that costs at most ``bits``, to 1.5 % or half a step, or the lowest.
+def _search(codec: ImageCodec, y: Latents, bits: int, start: int) -> tuple[int, QuantisedLatents]:
+    """The highest trial that costs at most ``bits``, to 1.5 % or half a step, or the lowest; the
+    first is ``start``.
 
     Secant steps on the logarithm of the cost. With z fixed that grows smoothly; a z that follows
     the quality makes it jump (rounding flips over whole flat areas), up and down. So z follows only
     as long as the steps are wide.
     """
     low, high = LOWEST_TRIAL - 1, HIGHEST_TRIAL + 1  # ``low`` fits (or is off the scale)
-    slope = LOG_COST_SLOPE
+    trial, slope = start, LOG_COST_SLOPE
     z, of, drawn = None, 0, 0
     best, last = None, None
     while high - low > 1:

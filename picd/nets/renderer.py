@@ -33,7 +33,7 @@ LORA_TARGETS = ("conv1", "conv2", "proj_in", "proj_out")
 and out of the attention."""
 
 
-SETTLED = 1.5 / 255
+SETTLED = 3 / 255
 """A residual this large, of a range of 1, counts by half: see :func:`settled`."""
 
 
@@ -42,8 +42,8 @@ def settled(residual: Tensor) -> Tensor:
 
     Most of a screen is right before the renderer begins, and flat ground must stay flat: a network
     that is nearly sure still moves it by a level here and there, and the eye finds that."""
-    power = residual.square().amax(1, keepdim=True)
-    return residual * (power / (power + SETTLED**2))
+    power = (residual / SETTLED).square().amax(1, keepdim=True).square()
+    return residual * (power / (power + 1))
 
 
 class Normalisation(nn.Module):
