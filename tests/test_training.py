@@ -243,9 +243,9 @@ def test_controlnet_injects_at_every_level(runs: Path) -> None:
 
 
 def test_faint_residuals_settle_to_nothing_but_can_grow() -> None:
-    residual = torch.tensor([0.3, 1.5, 6, 40]).view(1, 1, 1, 4).expand(1, 3, 1, 4) / 255
+    residual = torch.tensor([1, 3, 8, 40]).view(1, 1, 1, 4).expand(1, 3, 1, 4) / 255
     share = (settled(residual) / residual)[0, 0, 0].tolist()
-    assert share == pytest.approx([0.038, 0.5, 0.941, 0.999], abs=1e-3)
+    assert share == pytest.approx([0.012, 0.5, 0.981, 1], abs=1e-3)
     torch.manual_seed(2)
     renderer = Renderer(SMOKE.renderer)
     page, time = torch.rand(1, 3, 64, 64) - 0.5, torch.ones(1)
