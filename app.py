@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 
-from demo.quick_import import without_type_stubs
+from demo.quick_import import quick_import
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
-with without_type_stubs():
+with quick_import():
     import gradio  # noqa: F401
 
 from demo.figures import LOGO
@@ -33,7 +33,7 @@ def main() -> None:
         prevent_thread_lock=True,
         **LOOK,
     )
-    load_in_background()  # after the page is up, which must not wait for the weights
+    load_in_background()
     demo.block_thread()
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
+from threading import Event
 
 import gradio as gr
 import numpy as np
@@ -16,10 +17,20 @@ from picd import Codec, ModelError, PicdError
 from picd.rendering import Renderer
 from picd.runtime import Models
 
+HEAD_START = 3.0
+"""Seconds that a first visitor's page has its server to itself at most, before the codec is loaded,
+which takes two of them and would keep the page waiting; once the page is there it asks for it."""
+_asked_for = Event()
+
 
 @cache
 def _loading() -> Future[Codec]:
-    return ThreadPoolExecutor(1, "load").submit(Codec.load)
+    return ThreadPoolExecutor(1, "load").submit(_load)
+
+
+def _load() -> Codec:
+    _asked_for.wait(HEAD_START)
+    return Codec.load()
 
 
 def load_in_background() -> None:
@@ -38,6 +49,7 @@ def loaded() -> bool:
 
 def codec() -> Codec:
     """The codec, after waiting for it. Raises what loading raised."""
+    _asked_for.set()
     return _loading().result()
 
 

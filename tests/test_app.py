@@ -21,7 +21,7 @@ import pytest
 from conftest import require_program
 from PIL import Image
 
-from demo import figures
+from demo import figures, model
 from demo.judge import TEXT, Judge, measures
 from demo.line import LINE, Line
 from demo.link import Settings, read_link, usual
@@ -628,6 +628,22 @@ def test_named_endpoints(address: str, picture: Path) -> None:
 
 
 # parts ------------------------------------------------------------------------------------
+
+
+def test_the_codec_is_loaded_once_a_page_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, loads = threading.Event(), []
+    monkeypatch.setattr(model, "_asked_for", asked)
+    monkeypatch.setattr(model, "HEAD_START", SECONDS)
+    monkeypatch.setattr(model.Codec, "load", lambda: loads.append(asked.is_set()))
+    monkeypatch.setattr(model, "_warm_up", lambda codec: None)
+    model._loading.cache_clear()
+    try:
+        model.load_in_background()
+        assert not model.loaded() and not loads
+        model.codec()
+        assert loads == [True]
+    finally:
+        model._loading.cache_clear()
 
 
 def test_line_is_first_come_first_served() -> None:
