@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from pathlib import Path
 
@@ -22,6 +23,9 @@ def test_evaluation_measures_every_stage_at_every_rate(
 ) -> None:
     (tmp_path / "pages").mkdir()
     Image.fromarray(page).save(tmp_path / "pages" / "000000.png")
+    shown = "Weather report Morning fog, then sun Wind from the north High 21, low 9"
+    words = [{"text": word, "box": [0, 0, 9, 9], "line": 0} for word in [*shown.split(), "unseen"]]
+    (tmp_path / "pages" / "000000.json").write_text(json.dumps({"words": words}))
     command = ["evaluate", "--pages", str(tmp_path / "pages"), "-o", str(tmp_path / "out")]
     options = ["--max-bytes", "500", "1200", "--guidance", "1", "--steps", "1", "3"]
     monkeypatch.setattr(sys, "argv", ["training", *command, *options])
@@ -35,6 +39,10 @@ def test_evaluation_measures_every_stage_at_every_rate(
         assert float(row["typeset_cer"]) < float(row["draft_cer"])
         assert 0.5 < float(row["noise_text"]) <= 1 and 0.5 < float(row["jpeg_95_text"]) <= 1
         assert float(row["sent_text"]) > 0.5 > float(row["draft_text"])
+        # one of fifteen is nowhere to be read
+        assert float(row["sent_right"]) == pytest.approx(14 / 15)
+        assert 0.7 < float(row["original_right_enlarged"]) <= 14 / 15
+        assert float(row["typeset_right_enlarged"]) > 0.7 > float(row["draft_right_enlarged"])
         assert row["guided_psnr"] and row["half_ssimulacra2"]
         assert row["render_3_steps_psnr"] != row["render_psnr"]
         assert float(row["typeset_psnr_beside_text"]) >= float(row["typeset_psnr"])

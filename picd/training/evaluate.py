@@ -5,14 +5,16 @@ and, where guidance is asked for, guided render are compared with the original, 
 its size, AVIF and WebP at our bytes (AVIF's container not counted), or at their floors with their
 own bytes where they cannot go so low. Tesseract reads the text; the encoder used another engine.
 How far its reading can be trusted tell the text in the file against it (``sent_text``), and what it
-reads in originals that are hardly changed.
+reads in originals that are hardly changed. Generated pages know their words: what part of them is
+in the file (``sent_right``) or can be read (``original_right``, ``render_right``), each letter by
+letter.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -30,7 +32,7 @@ from picd.layout_coder import encode_layout
 from picd.metrics import ENLARGED, character_error_rate, compare, jaccard, read_text, words
 from picd.peers import Peer
 from picd.pictured import with_pictured
-from picd.training.prepare import HELD_BACK, SUFFIXES
+from picd.training.prepare import HELD_BACK, SUFFIXES, true_words
 
 FIGURES = ("psnr", "ssimulacra2", "flip")
 CELL = 480
@@ -100,17 +102,20 @@ def _in_order(rows: dict[int, list[dict]]) -> list[dict]:
 def measure(sample: Sample, settings: Settings) -> tuple[list[dict], np.ndarray]:
     """The figures of one picture, a row a budget, and its strips of the contact sheet."""
     original = load_image(sample.path)
-    text = _texts(original) if sample.group != "photos" else None
-    changed = hardly_changed(original) if text else {}
-    doubt = {
-        f"{name}_{figure}": value
-        for name, picture in changed.items()
-        for figure, value in _likeness(_texts(picture), text).items()
-    }
+    text, true = None, _true_words(sample.path)
+    doubt: dict[str, float] = {}
+    if sample.group != "photos":
+        text = _texts(original)
+        doubt = {f"original_{figure}": value for figure, value in _right(text, true).items()}
+        for name, picture in hardly_changed(original).items():
+            read = _texts(picture)
+            figures = _likeness(read, text) | _right(read, true)
+            doubt |= {f"{name}_{figure}": value for figure, value in figures.items()}
     floors = {"half": Peer("avif", original, half=True)}
     floors |= {name: Peer(name, original) for name in ("avif", "webp")}
     results = [
-        _measured(sample, original, text, floors, budget, settings) for budget in settings.budgets
+        _measured(sample, original, text, true, floors, budget, settings)
+        for budget in settings.budgets
     ]
     return [row | doubt for row, _ in results], np.concatenate([strip for _, strip in results])
 
@@ -132,6 +137,7 @@ def _measured(
     sample: Sample,
     original: np.ndarray,
     text: tuple[str, str] | None,
+    true: list[str],
     peers: dict[str, Peer],
     budget: dict[str, float],
     settings: Settings,
@@ -176,14 +182,15 @@ def _measured(
     compared = cache(
         lambda pixels, names: compare(original, _picture(pixels, original), None, names)
     )
-    read = cache(lambda pixels: _likeness(_texts(_picture(pixels, original)), text))
+    read = cache(lambda pixels: _texts(_picture(pixels, original)))
     if text is not None:
-        sent = _likeness((decoded.text, decoded.text), text)
+        sent = _likeness((decoded.text, decoded.text), text) | _right((decoded.text,), true)
         row |= {f"sent_{figure}": value for figure, value in sent.items()}
     for name, picture in pictures.items():
         figures = dict(compared(picture.tobytes(), FIGURES))
         if text is not None:
-            figures |= read(picture.tobytes())
+            texts = read(picture.tobytes())
+            figures |= _likeness(texts, text) | _right(texts, true)
             beside = np.where(elsewhere[..., None], picture, original).tobytes()
             figures |= {
                 f"{figure}_beside_text": value
@@ -213,6 +220,22 @@ def _likeness(read: tuple[str, str], wanted: tuple[str, str]) -> dict[str, float
         "text_enlarged": enlarged,
         "cer": character_error_rate(read[0], wanted[0]),
     }
+
+
+def _true_words(picture: Path) -> list[str]:
+    """The words of a generated page, from the record beside it; of other pictures none."""
+    record = picture.with_suffix(".json")
+    return [word.text for word in true_words(record)] if record.exists() else []
+
+
+def _right(read: tuple[str, ...], true: list[str]) -> dict[str, float]:
+    """The part of the true words that was read letter by letter, in a picture as it is and
+    enlarged; nothing where they are not known."""
+    if not true:
+        return {}
+    found = (Counter(text.split()) & Counter(true) for text in read)
+    shares = [words.total() / len(true) for words in found]
+    return dict(zip(("right", "right_enlarged"), shares, strict=False))
 
 
 def _table(rows: list[dict]) -> str:
