@@ -14,6 +14,7 @@ with quick_import():
     import gradio  # noqa: F401
 
 from demo.figures import LOGO
+from demo.memory import share_heaps
 from demo.model import load_in_background
 from demo.page import build
 from demo.theme import LOOK
@@ -23,6 +24,7 @@ demo = build()
 
 
 def main() -> None:
+    share_heaps()
     demo.queue(default_concurrency_limit=1, max_size=24).launch(
         server_name=os.environ.get("GRADIO_SERVER_NAME", "0.0.0.0"),
         server_port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")),

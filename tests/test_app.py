@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import json
 import os
@@ -628,6 +629,34 @@ def test_named_endpoints(address: str, picture: Path) -> None:
 
 
 # parts ------------------------------------------------------------------------------------
+
+
+def test_threads_share_heaps() -> None:
+    if getattr(ctypes.CDLL(None), "malloc_stats", None) is None:
+        pytest.skip("the C library is not glibc")
+    work = """
+import ctypes, threading
+from demo.memory import share_heaps
+{}
+together = threading.Barrier(8)
+def allocate():
+    malloc = ctypes.CDLL(None).malloc  # without the interpreter's lock: at the same time
+    together.wait()
+    for _ in range(100):
+        malloc(1000)
+threads = [threading.Thread(target=allocate) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+ctypes.CDLL(None).malloc_stats()
+"""
+    heaps = [
+        subprocess.run(
+            [sys.executable, "-c", work.format(code)],
+            capture_output=True, text=True, cwd=ROOT, check=True,
+        ).stderr.count("Arena ")
+        for code in ("", "share_heaps()")
+    ]  # fmt: skip
+    assert heaps[0] > 2 >= heaps[1]
 
 
 def test_the_codec_is_loaded_once_a_page_asks(monkeypatch: pytest.MonkeyPatch) -> None:
