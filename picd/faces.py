@@ -45,9 +45,10 @@ none of their colours. On 40 generated pages 82 of 1,362 regular words in such r
 had been bold; 17 are, and 13 of 186 bold ones regular as before."""
 BOLD = np.array([face.bold for face in FACES])
 FIXED = np.array([face.family == "mono" for face in FACES])
-USUAL_FACES, BADLY, TELLING, MUCH_BETTER = 4, 0.5, 6, 0.1
-"""Runs of at least TELLING letters that correlate less than BADLY are tried in so many faces of the
-page, and take one that gains MUCH_BETTER."""
+USUAL_FACES, BADLY, FAIRLY, TELLING, MUCH_BETTER = 4, 0.5, 0.75, 4, 0.1
+"""Runs of at least TELLING letters that correlate less than FAIRLY are tried in those of so many
+faces of the page that have their weight, less than BADLY in all of them, and take one that gains
+MUCH_BETTER."""
 FIXED_FACE, ODD_WIDTH, SWITCH = 12, 0.1, 0.25
 """Where a page has no fixed-width face, this is tried for words within a line that are so much
 wider or narrower than its others, as a logarithm; each change must gain so much correlation."""
@@ -358,17 +359,26 @@ def reconsider(runs: Sequence[Run]) -> None:
     """Give runs that fit badly another of the page's usual faces, if one fits them much better:
     their look has voted for what suits its longest runs."""
     letters = _letters_by_face(runs)
-    palette = sorted(letters, key=lambda face: (-letters[face], face))[:USUAL_FACES]
+    usual = sorted(letters, key=lambda face: (-letters[face], face))[:USUAL_FACES]
+    palette = usual + [face for face in range(len(FACES)) if _regular_of(face, usual)]
     for run in runs:
         before = standing(run)
-        if before > BADLY or run.letters < TELLING:
+        if before > FAIRLY or run.letters < TELLING:
             continue
-        trials = [replace(run, face=face) for face in palette]
+        alike = [face for face in palette if before < BADLY or BOLD[face] == BOLD[run.face]]
+        trials = [replace(run, face=face) for face in alike]
         for trial in trials:
             set_in(trial, trial.face, common_size([trial], trial.face))
-        best = max(trials, key=standing)
+        best = max(trials, key=standing, default=run)
         if standing(best) > before + MUCH_BETTER:
             run.face, run.size, run.baseline = best.face, best.size, best.baseline
+
+
+def _regular_of(face: int, faces: Sequence[int]) -> bool:
+    """Whether ``face`` is not among ``faces``, but a bold one of its name is."""
+    own, bolds = FACES[face], (FACES[other] for other in faces if BOLD[other])
+    alike = any(bold.family == own.family and bold.name.startswith(own.name) for bold in bolds)
+    return alike and not own.bold and face not in faces
 
 
 def common_size(runs: Sequence[Run], face: int) -> int:

@@ -49,6 +49,7 @@ from picd.word_fit import (
     model_correlation,
     render_correlation,
     row_profile,
+    standing,
     standing_at,
     telling_words,
 )
@@ -232,7 +233,9 @@ def _agree_on_sizes(runs: Sequence[Run]) -> None:
             and abs(np.log(key[1] / run.size)) <= 0.05 + 0.3 / own
         ]
         if near:
-            run.face, run.size = max(near, key=lambda key: (weight[key], key))
+            face, size = max(near, key=lambda key: (weight[key], key))
+            if face == run.face or standing(replace(run, face=face, size=size)) > standing(run):
+                run.face, run.size = face, size
 
 
 def _settle(runs: Sequence[Run]) -> None:

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from picd import typography
-from picd.faces import agree_on_weight, reconsider
+from picd.faces import BADLY, agree_on_weight, reconsider
 from picd.glyphs import FACES, render_glyphs, typeset, word_extent
 from picd.images import load_image
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle, Word
 from picd.runs import runs_of
 from picd.typography import fit_layout
+from picd.word_fit import standing
 
 TEXT = ("The quick brown fox jumps", "over the lazy dog while", "many wizards make toxic")
 EXAMPLES = Path(__file__).parent.parent / "demo" / "examples"
@@ -275,6 +276,31 @@ def test_a_run_that_fits_badly_takes_another_face_of_the_page():
     reconsider(runs)
     assert [FACES[run.face].name for run in runs] == [*3 * names[:1], *3 * names[1:]]
     assert runs[4].size == pytest.approx(60, abs=2)
+
+
+def test_a_regular_run_takes_a_regular_face_though_the_page_has_it_bold_alone():
+    image, _, words = page(NAMES["Open Sans"])
+    (run,) = typography._fitted(image, words_of(words, 0))
+    run.face, run.size = NAMES["Noto Serif"], 60
+    assert standing(run) > BADLY
+    image, _, words = page(NAMES["Open Sans Bold"])
+    (title,) = typography._fitted(image, words_of(words, 0))
+    title.face, title.size = NAMES["Open Sans Bold"], 60
+    reconsider([run, title])
+    assert [FACES[each.face].name for each in (run, title)] == ["Open Sans", "Open Sans Bold"]
+
+
+@pytest.mark.parametrize("word", ["The", "dog"])
+def test_a_short_word_keeps_a_face_that_fits_beside_a_page_in_another(word):
+    image, _, words = page(NAMES["Open Sans"])
+    (short,) = typography._fitted(image, [each for each in words if each.text == word])
+    short.face, short.size = NAMES["Open Sans"], 60
+    image, _, words = page(NAMES["Noto Serif"])
+    runs = [run for row in range(3) for run in typography._fitted(image, words_of(words, row))]
+    for run in runs:
+        run.face, run.size = NAMES["Noto Serif"], 60
+    typography._agree_on_sizes([short, *runs])
+    assert FACES[short.face].name == "Open Sans"
 
 
 def test_a_size_is_tried_on_the_row_that_suits_it():
