@@ -4,7 +4,8 @@ Serves the app on a free local port, visits it with the Chromium of this machine
 JSON object: seconds from starting the process to a page that can be used and to a model that is
 ready, seconds from pressing Compress to the first draft and to the result for one and for
 ``--visitors`` at once, each with an example of 1280×720, and the server's memory. ``--large`` adds
-a picture of 16 megapixels, which takes minutes.
+a picture of 16 megapixels, which takes minutes; ``--python .venv-serve/bin/python`` serves as
+``make demo`` does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -71,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--visitors", type=int, default=3)
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--python", default=sys.executable, help="of the environment that serves")
     options = parser.parse_args()
     chromium = require_program("chromium", "chromium-browser", "google-chrome")
     measured: dict[str, object] = {}
@@ -79,7 +82,7 @@ def main() -> None:
         playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as browser,
     ):
         started = time.monotonic()
-        with serving() as (url, process):
+        with serving(python=options.python) as (url, process):
 
             def visit(query: str = "") -> Page:
                 page = browser.new_page()

@@ -46,9 +46,11 @@ TABS = ["Compress", "Compare", "Decode", "How it works"]
 
 
 @contextmanager
-def serving(*program: str, **environment: str) -> Iterator[tuple[str, int]]:
+def serving(
+    *program: str, python: str = sys.executable, **environment: str
+) -> Iterator[tuple[str, int]]:
     """Address and process id of an app of our own, on a free port; ``program`` are arguments for
-    python that start it in another way."""
+    ``python`` that start it in another way."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -59,9 +61,7 @@ def serving(*program: str, **environment: str) -> Iterator[tuple[str, int]]:
         "PYTHONWARNINGS": "ignore",
         **environment,
     }
-    process = subprocess.Popen(
-        [sys.executable, *(program or ["app.py"])], cwd=ROOT, env=environment
-    )
+    process = subprocess.Popen([python, *(program or ["app.py"])], cwd=ROOT, env=environment)
     url = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + SECONDS
