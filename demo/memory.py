@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 
 ARENA_MAX, HEAPS = -8, 2
 """glibc's M_ARENA_MAX, and so many heaps."""
@@ -15,6 +16,7 @@ def share_heaps() -> None:
     a core, and each keeps the most that was ever in it: 96 small pictures, encoded and decoded,
     left 940 MB in the process, with two heaps 420.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(ARENA_MAX, HEAPS)
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(ARENA_MAX, HEAPS)
