@@ -25,6 +25,7 @@ SLOTS = 3
 _MIXER_SHIFT = 15
 _MAX_CLASS = 18
 _FIRST_WEIGHT = 40000
+_UNSEEN = 32768, 0
 
 
 @dataclass(frozen=True)
@@ -65,23 +66,25 @@ class AdaptiveBits:
         self.weights = [list(row) for row in prior.weights]
 
     def bit(self, *names: str, value: int = 0) -> int:
-        total, used = 0, []
-        for name, weights in zip(names, self.weights, strict=False):
-            state = self.states.get(name)
+        states, total, used = self.states, 0, []
+        for name, weights in zip(names, self.weights):  # noqa: B905 (a check takes time)
+            state = states.get(name)
             if state is None:
-                state = self.states[name] = list(self._prior.states.get(name, (32768, 0)))
-            logit = STRETCH[state[0] >> 4]
-            total += weights[state[1]] * logit
-            used.append((state, weights, logit))
-        total = max(-STRETCH_LIMIT, min(STRETCH_LIMIT, total >> 16))
+                state = states[name] = self._prior.states.get(name, _UNSEEN)
+            seen, count = state
+            logit = STRETCH[seen >> 4]
+            total += weights[count] * logit
+            used.append((name, weights, logit, seen, count))
+        total >>= 16
+        if not -STRETCH_LIMIT <= total <= STRETCH_LIMIT:
+            total = STRETCH_LIMIT if total > 0 else -STRETCH_LIMIT
         probability = SQUASH[total + STRETCH_LIMIT]
         value = self._coder.bit(probability, int(value))
-        error = (value << 16) - probability
-        for state, weights, logit in used:
-            seen, count = state
+        error, aim = (value << 16) - probability, (value << 16) - value
+        for name, weights, logit, seen, count in used:
             weights[count] += error * logit >> _MIXER_SHIFT
-            state[0] = seen + (((value << 16) - value - seen) * RATE[count] >> 16)
-            state[1] = min(count + 1, COUNT_LIMIT)
+            seen += (aim - seen) * RATE[count] >> 16
+            states[name] = seen, count + 1 if count < COUNT_LIMIT else count
         return value
 
     def tree(self, *names: str, bits: int, value: int = 0) -> int:

@@ -337,18 +337,23 @@ def typeset(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.uint8]:
     it; where the draft is close to that it stays, so that no patch shows. Ink is blended by
     coverage in sRGB, as browsers do.
     """
-    rows, columns = np.flatnonzero(glyphs.box.any(axis=1)), np.flatnonzero(glyphs.box.any(axis=0))
-    if not len(rows):
-        return draft.copy()
-    area = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    page, ground = draft[area].astype(np.float32), _shaded_ground(draft, glyphs)[area]
-    away = level_distance(page, ground)
-    weight = (glyphs.box[area] * np.clip((away - 4) / 10, 0, 1))[..., None]
-    page += (ground - page) * weight
-    page += (glyphs.ink[area] - page) * (glyphs.coverage[area][..., None] / np.float32(255))
+    places = np.flatnonzero(glyphs.box)
+    page, ground = _at(places, draft), _at(places, glyphs.ground)
+    untold = ~told(glyphs).ravel()[places]
+    ground[:, untold] += _at(places[untold], _shade(draft, glyphs))
+    np.clip(ground, 0, 255, out=ground)
+    away = np.abs(page - ground).max(axis=0)
+    page += (ground - page) * np.clip((away - 4) / 10, 0, 1)
+    coverage = glyphs.coverage.ravel()[places] / np.float32(255)
+    page += (_at(places, glyphs.ink) - page) * coverage
     result = draft.copy()
-    result[area] = (page + 0.5).astype(np.uint8)
+    result.reshape(-1, 3)[places] = (page + 0.5).astype(np.uint8).T
     return result
+
+
+def _at(places: NDArray[np.intp], picture: NDArray) -> NDArray[np.float32]:
+    """The channels (3, n) of a picture (H, W, 3) at n places."""
+    return np.stack([plane.ravel()[places] for plane in cv2.split(picture)], dtype=np.float32)
 
 
 def told(glyphs: GlyphImage) -> NDArray[np.bool_]:
@@ -356,21 +361,31 @@ def told(glyphs: GlyphImage) -> NDArray[np.bool_]:
     return (glyphs.box > 0) & (level_distance(glyphs.ground, glyphs.skeleton) <= SAME_GROUND)
 
 
-def _shaded_ground(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.float32]:
-    """The ground of words (H, W, 3), one colour a line, shaded as the draft is beside them: text on
-    a gradient or a photograph would stand in a patch. Not where the skeleton has a flat ground."""
-    ground = glyphs.ground.astype(np.float32)
-    untold = (glyphs.box > 0) & ~told(glyphs)
-    if not untold.any():
-        return ground
-    rows, columns = np.flatnonzero(untold.any(axis=1)), np.flatnonzero(untold.any(axis=0))
-    area = tuple(slice(max(at[0] - BESIDE, 0), at[-1] + BESIDE) for at in (rows, columns))
-    box = glyphs.box[area].astype(np.float32)
-    seen, expected = draft[area].astype(np.float32), filled(ground[area], box)
-    beside = ((box == 0) & (level_distance(seen, expected) < ALIKE)).astype(np.float32)
-    shade = cv2.GaussianBlur(filled(seen - expected, beside), (0, 0), SOFT)
-    ground[area] += shade * untold[area][..., None]
-    return np.clip(ground, 0, 255)
+def _shade(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.float32]:
+    """What to add to the ground of words (H, W, 3), one colour a line, that it be shaded as the
+    draft is beside them: text on a gradient or a photograph would stand in a patch. 0 where the
+    skeleton has a flat ground."""
+    shade = np.zeros(draft.shape, np.float32)
+    for area in _surroundings((glyphs.box > 0) & ~told(glyphs)):
+        box = glyphs.box[area].astype(np.float32)
+        ground, seen = (each[area].astype(np.float32) for each in (glyphs.ground, draft))
+        expected = filled(ground, box)
+        alike = level_distance(seen, expected) < ALIKE
+        beside = ((box == 0) & alike).astype(np.float32)
+        shade[area] = cv2.GaussianBlur(filled(seen - expected, beside), (0, 0), SOFT)
+    return shade
+
+
+def _surroundings(mask: NDArray[np.bool_]) -> Iterator[tuple[slice, slice]]:
+    """Areas that hold what a mask (H, W) marks and at least :data:`BESIDE` pixels about it, those
+    of marks that are far from each other apart; the largest first."""
+    cells = np.zeros([-(-side // BESIDE) for side in mask.shape], np.uint8)
+    rows, columns = np.nonzero(mask)
+    cells[rows // BESIDE, columns // BESIDE] = 1
+    near = cv2.dilate(cells, np.ones((3, 3), np.uint8))
+    areas = cv2.connectedComponentsWithStats(near)[2][1:]
+    for x, y, width, height, _ in BESIDE * areas[np.argsort(-areas[:, cv2.CC_STAT_AREA])]:
+        yield slice(y, y + height), slice(x, x + width)
 
 
 def filled(picture: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -168,9 +168,9 @@ def usable_providers() -> list[str]:
 
 
 def pad_to_alignment(array: NDArray, alignment: int = ALIGNMENT) -> NDArray:
-    """(H, W, C) -> the same with its last row and column repeated up to multiples of alignment."""
-    h, w = array.shape[:2]
-    return np.pad(array, ((0, -h % alignment), (0, -w % alignment), (0, 0)), mode="edge")
+    """(H, W) -> the same with its last row and column repeated up to multiples of alignment."""
+    h, w = array.shape
+    return np.pad(array, ((0, -h % alignment), (0, -w % alignment)), mode="edge")
 
 
 def tiled(
@@ -205,8 +205,10 @@ def tiled_outputs(
     """
     array, scale = inputs[0]
     height, width = array.shape[2] * scale, array.shape[3] * scale
-    outputs: list[NDArray[np.float32]] = []
     rows, columns = _grid(height, width, margin, tile * tile)
+    if len(rows) == len(columns) == 2:
+        return network(*(array for array, _ in inputs))
+    outputs: list[NDArray[np.float32]] = []
     for top, bottom in pairwise(rows):
         for left, right in pairwise(columns):
             outer = (

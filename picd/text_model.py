@@ -13,7 +13,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
@@ -31,6 +31,8 @@ ORDERS, RAW_ORDERS = 6, 2
 STATIC_KINDS = ORDERS + 2
 """... and two more: the word so far, alone and with the word before."""
 MAX_MASS_STEP = 12
+KEPT = 1024
+"""Contexts of a kind whose masses are kept, for the next text: most are those of all texts."""
 
 FOLD = bytes(
     ord("0") if 48 <= b <= 57 else b + 32 if 65 <= b <= 90 else 32 if b == 10 else b
@@ -73,20 +75,27 @@ class _Followers:
     confidence: bytes
     byte: bytes
     step: bytes
+    kept: dict[int, tuple[dict[int, int], int]] = field(default_factory=dict)
 
     def masses(self, context: int) -> tuple[dict[int, int], int] | None:
         """Mass of every node of the tree of next bytes, and the confidence 0..15."""
         fingerprint = context >> self.shift
+        kept = self.kept.get(fingerprint)
+        if kept:
+            return kept
         index = bisect_left(self.fingerprints, fingerprint)
         if index == len(self.fingerprints) or self.fingerprints[index] != fingerprint:
             return None
+        if len(self.kept) >= KEPT:
+            self.kept.clear()
         nodes: dict[int, int] = {}
         for place in range(self.starts[index], self.starts[index + 1]):
             node, mass = self.byte[place] | 256, _MASS[self.step[place]]
             while node:
                 nodes[node] = nodes.get(node, 0) + mass
                 node >>= 1
-        return nodes, self.confidence[index]
+        masses = self.kept[fingerprint] = nodes, self.confidence[index]
+        return masses
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,21 @@ def test_shades_stay_within_the_range():
     assert page[(glyphs.coverage == 0) & (glyphs.box > 0)].min() > 200
 
 
+def test_words_far_apart_are_shaded_apart():
+    """However many there are, what is beside one does not show in the ground of another."""
+    ramp = np.linspace(150, 190, 1200).round().astype(np.uint8)
+    draft = np.broadcast_to(ramp[None, :, None], (60, 1200, 3)).copy()
+    near, far = (one_word("Hill", x=x, ground=(170,) * 3) for x in (400, 3600))
+    both = render_glyphs(TextLayout(1200, 60, near.lines + far.lines))
+    alone = render_glyphs(TextLayout(1200, 60, near.lines))
+    assert both.box[:, 600:].any()
+    beside = draft.copy()
+    beside[:, 700:] += 20
+    page = typeset(draft, alone)[:, :400]
+    assert (page != draft[:, :400]).any()
+    assert (typeset(beside, both)[:, :400] == page).all()
+
+
 def test_an_empty_layout_leaves_the_draft():
     draft = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     assert (typeset(draft, render_glyphs(TextLayout(30, 20))) == draft).all()
