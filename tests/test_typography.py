@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from picd import typography
-from picd.faces import BADLY, agree_on_weight, reconsider
+from picd.faces import BADLY, agree_on_weight, choose_faces, reconsider
 from picd.glyphs import FACES, render_glyphs, typeset, word_extent
 from picd.images import load_image
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle, Word
@@ -406,3 +407,20 @@ def test_odd_boxes_do_no_harm(words):
 def test_fitting_is_deterministic():
     image, _, words = page(NAMES["Open Sans"], noise=4, jitter=2)
     assert fit_layout(image, words) == fit_layout(image, words)
+
+
+def test_another_family_costs_more_than_another_face():
+    """Small letters look a little like serif and like sans; a whole page of them does not."""
+
+    def chosen(letters: int) -> str:
+        sans, serif = NAMES["Open Sans"], NAMES["Liberation Serif"]
+        runs = []
+        for length, gain in ((200, -0.2), (letters, 0.06)):
+            scores = np.zeros(len(FACES), np.float32)
+            scores[sans], scores[serif] = 0.7, 0.7 + gain
+            runs.append(SimpleNamespace(scores=scores, letters=length, inked=0.0, face=-1))
+        choose_faces([[run] for run in runs])
+        return FACES[runs[1].face].family
+
+    assert chosen(100) == "sans"
+    assert chosen(400) == "serif"
