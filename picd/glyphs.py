@@ -339,9 +339,11 @@ def typeset(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.uint8]:
     """
     places = np.flatnonzero(glyphs.box)
     page, ground = _at(places, draft), _at(places, glyphs.ground)
-    untold = ~told(glyphs).ravel()[places]
-    ground[:, untold] += _at(places[untold], _shade(draft, glyphs))
-    np.clip(ground, 0, 255, out=ground)
+    untold = (glyphs.box > 0) & ~told(glyphs)
+    if untold.any():
+        shaded = untold.ravel()[places]
+        ground[:, shaded] += _at(places[shaded], _shade(draft, glyphs, untold))
+        np.clip(ground, 0, 255, out=ground)
     away = np.abs(page - ground).max(axis=0)
     page += (ground - page) * np.clip((away - 4) / 10, 0, 1)
     coverage = glyphs.coverage.ravel()[places] / np.float32(255)
@@ -361,12 +363,13 @@ def told(glyphs: GlyphImage) -> NDArray[np.bool_]:
     return (glyphs.box > 0) & (level_distance(glyphs.ground, glyphs.skeleton) <= SAME_GROUND)
 
 
-def _shade(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.float32]:
-    """What to add to the ground of words (H, W, 3), one colour a line, that it be shaded as the
-    draft is beside them: text on a gradient or a photograph would stand in a patch. 0 where the
-    skeleton has a flat ground."""
+def _shade(
+    draft: NDArray[np.uint8], glyphs: GlyphImage, untold: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """What to add to the ``untold`` ground of words (H, W, 3), one colour a line, that it be shaded
+    as the draft is beside them: text on a gradient or a photograph would stand in a patch."""
     shade = np.zeros(draft.shape, np.float32)
-    for area in _surroundings((glyphs.box > 0) & ~told(glyphs)):
+    for area in _surroundings(untold):
         box = glyphs.box[area].astype(np.float32)
         ground, seen = (each[area].astype(np.float32) for each in (glyphs.ground, draft))
         expected = filled(ground, box)
