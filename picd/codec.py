@@ -25,7 +25,8 @@ from picd.guidance import Guide
 from picd.image_codec import ImageCodec, Latents
 from picd.images import load_image
 from picd.layout import UNITS_PER_PIXEL, Rule, TextLayout
-from picd.layout_coder import decode_layout, encode_layout, snap_layout
+from picd.layout_coder import decode_layout, encode_layout
+from picd.letters import fit_letters, price_at_quality, price_at_rate
 from picd.limits import allowed, check_typesetting, text_limit
 from picd.ocr import Engine, load_engine
 from picd.pictured import spend
@@ -146,6 +147,7 @@ class Codec:
         picture = load_image(image)
         height, width = picture.shape[:2]
         budget = _budget(quality, bpp, max_bytes, width * height)
+        wanted = round(2 * (DEFAULT_QUALITY if quality is None else quality)) / 2
         report = on_stage or (lambda stage, value: None)
 
         likeness = screen_likeness(picture) if content == "auto" else float(content == "screen")
@@ -157,10 +159,18 @@ class Codec:
         report("ocr", words)
         clock.lap("ocr")
 
-        fitted = snap_layout(fit_layout(picture, words))
+        fitted = fit_layout(picture, words)
         if not natural:
             fitted = replace(fitted, rules=_fit_rules(picture, fitted, budget))
-        layout, text, layout_bytes = _coded_text(fitted, budget and int(TEXT_SHARE * budget))
+        share = budget and int(TEXT_SHARE * budget)
+        layout, text, layout_bytes = _coded_text(fitted, share)
+        if len(layout.words) == len(fitted.words):  # else there are no bytes to spare
+            if budget is None:
+                price = price_at_quality(wanted)
+            else:
+                price = price_at_rate(8 * budget / (width * height))
+            room = share and share - len(text)
+            layout, layout_bytes = _with_letters(picture, layout, layout_bytes, price, room)
         report("layout", layout)
         clock.lap("typography")
 
@@ -169,14 +179,13 @@ class Codec:
         )
 
         def pack(text: bytes, layout_bytes: bytes, trial: Trial | None = None) -> bytes:
-            level, halved = (trial.image.quality, trial.halved) if trial else (1.0, False)
-            header = Header(width, height, level, natural, seed, self.models.id, halved)
+            at, halved = (trial.image.quality, trial.halved) if trial else (1.0, False)
+            header = Header(width, height, at, natural, seed, self.models.id, halved)
             return Container(header, text, layout_bytes, trial.image.data if trial else b"").pack()
 
         def coded(layout: TextLayout, layout_bytes: bytes) -> Trial:
             if budget is None:
-                level = round(2 * (DEFAULT_QUALITY if quality is None else quality)) / 2
-                return trials.at(level, layout, layout_bytes)
+                return trials.at(wanted, layout, layout_bytes)
             return trials.within(budget - len(pack(text, layout_bytes)), layout, layout_bytes)
 
         while not (trial := coded(layout, layout_bytes)).image.fits:
@@ -355,6 +364,16 @@ def _coded_text(layout: TextLayout, room: int | None) -> tuple[TextLayout, bytes
         # cost is about proportional to lines; always at least one line less
         keep = min(keep - 1, int(keep * room / size))
     return TextLayout(layout.width, layout.height), b"", b""
+
+
+def _with_letters(
+    picture: Picture, layout: TextLayout, coded: bytes, price: float, room: int | None
+) -> tuple[TextLayout, bytes]:
+    """The layout with what letters of its own are worth their ``price``, and its section; as it is,
+    and was ``coded``, where they do not fit into ``room`` bytes."""
+    lettered = replace(layout, letters=fit_letters(picture, layout, price))
+    more = encode_layout(lettered)
+    return (lettered, more) if room is None or len(more) <= room else (layout, coded)
 
 
 def _fit_rules(picture: Picture, layout: TextLayout, budget: int | None) -> tuple[Rule, ...]:

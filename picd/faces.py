@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from picd.glyphs import FACES, SCALE_STEPS, style_scale, word_extent
+from picd.font_metrics import FACES, SCALE_STEPS, style_scale, word_extent
 from picd.layout import UNITS_PER_PIXEL, PlacedWord
 from picd.runs import REFERENCE_FACE, Floats, Run
 from picd.word_fit import (

@@ -1,31 +1,42 @@
 """The glyph image: a :class:`TextLayout` set in bundled fonts, and painted over a draft.
 
-Two halves that must not be mixed up. :func:`word_extent` works in font units and integers only:
-the layout coder predicts with it, so it gives the same numbers on every machine. The rendering
-half may differ in a last bit between rasteriser versions and only feeds pictures.
+Rendering may differ in a last bit between rasteriser versions, so it only feeds pictures; what is
+coded is predicted from :mod:`picd.font_metrics`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from ctypes import byref
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import freetype
 import numpy as np
-from fontTools.ttLib import TTFont
 from numpy.typing import NDArray
 
-from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine
+from picd.font_metrics import (
+    FACES,
+    FONT_FOLDER,
+    SCALE_STEPS,
+    UNITS_PER_EM,
+    GlyphMetrics,
+    glyph_metrics,
+    layout_scales,
+    natural_extent,
+)
+from picd.layout import UNITS_PER_PIXEL, OwnLetter, PlacedWord, TextLayout, TextLine
+from picd.outlines import outline
 from picd.rules import paint_rules
 
-FONT_FOLDER = Path(__file__).parent / "fonts"
-
-
+OwnLetters = Mapping[str, OwnLetter]
+NO_LETTERS: OwnLetters = MappingProxyType({})
+LEVELS = 4
+"""Levels of an own letter's difference that are all of the coverage."""
 SAME_GROUND = 8
 """Levels by which a line's ground and the skeleton may differ and still be the same."""
 BESIDE, SOFT = 64, 2.0
@@ -33,114 +44,6 @@ BESIDE, SOFT = 64, 2.0
 ALIKE = 24
 """Levels from the ground of words, beyond which what is beside them is something else."""
 
-
-@dataclass(frozen=True)
-class Face:
-    """A bundled font: ``family`` is sans, serif or mono; ``file`` lies in ``picd/fonts``."""
-
-    name: str
-    family: str
-    bold: bool
-    italic: bool
-    file: str
-
-
-FACES = (
-    Face("Open Sans", "sans", False, False, "OpenSans-Regular.ttf"),
-    Face("Open Sans Semibold", "sans", True, False, "OpenSans-Semibold.ttf"),
-    Face("Open Sans Bold", "sans", True, False, "OpenSans-Bold.ttf"),
-    Face("Liberation Sans", "sans", False, False, "LiberationSans-Regular.ttf"),
-    Face("Liberation Sans Bold", "sans", True, False, "LiberationSans-Bold.ttf"),
-    Face("Roboto", "sans", False, False, "Roboto-Regular.ttf"),
-    Face("Roboto Medium", "sans", True, False, "Roboto-Medium.ttf"),
-    Face("DejaVu Sans", "sans", False, False, "DejaVuSans.ttf"),
-    Face("DejaVu Sans Bold", "sans", True, False, "DejaVuSans-Bold.ttf"),
-    Face("Carlito", "sans", False, False, "Carlito-Regular.ttf"),
-    Face("Liberation Serif", "serif", False, False, "LiberationSerif-Regular.ttf"),
-    Face("Liberation Serif Bold", "serif", True, False, "LiberationSerif-Bold.ttf"),
-    Face("DejaVu Sans Mono", "mono", False, False, "DejaVuSansMono.ttf"),
-    Face("DejaVu Sans Mono Bold", "mono", True, False, "DejaVuSansMono-Bold.ttf"),
-    Face("Liberation Mono", "mono", False, False, "LiberationMono-Regular.ttf"),
-    Face("Inconsolata", "mono", False, False, "Inconsolata.ttf"),
-    Face("Liberation Sans Italic", "sans", False, True, "LiberationSans-Italic.ttf"),
-    Face("Liberation Serif Italic", "serif", False, True, "LiberationSerif-Italic.ttf"),
-    Face("Noto Serif", "serif", False, False, "NotoSerif-Regular.ttf"),
-    Face("Noto Serif Bold", "serif", True, False, "NotoSerif-Bold.ttf"),
-    Face("Carlito Bold", "sans", True, False, "Carlito-Bold.ttf"),
-    Face("Liberation Mono Bold", "mono", True, False, "LiberationMono-Bold.ttf"),
-    Face("Inter", "sans", False, False, "Inter-Regular.ttf"),
-    Face("Inter Semibold", "sans", True, False, "Inter-SemiBold.ttf"),
-)
-"""Every face a :class:`TextStyle` can name, by index. The order is part of the bitstream."""
-
-FALLBACK = next(i for i, face in enumerate(FACES) if face.file == "DejaVuSans.ttf")
-"""The face with the most characters stands in for those that another face lacks."""
-
-UNITS_PER_EM = 2048
-"""All metrics below are scaled to this em, whatever the font's own."""
-
-
-@dataclass(frozen=True)
-class GlyphMetrics:
-    """``advance``, ``left`` and ``right`` edge of the ink in 1/2048 em (equal edges: no ink);
-    ``face`` is the face that has the character, -1 for the hollow box."""
-
-    face: int
-    advance: int
-    left: int
-    right: int
-
-
-@cache
-def _font(face: int) -> tuple[TTFont, dict[int, str]]:
-    font = TTFont(FONT_FOLDER / FACES[face].file, lazy=True)
-    return font, font.getBestCmap()
-
-
-@lru_cache(maxsize=16384)
-def glyph_metrics(face: int, character: str) -> GlyphMetrics:
-    """Metrics of one character in ``face``, or in the fallback, or those of a hollow box."""
-    for candidate in (face, FALLBACK):
-        font, names = _font(candidate)
-        name = names.get(ord(character))
-        if name is None:
-            continue
-        glyph, em = font["glyf"][name], font["head"].unitsPerEm
-        edges = (glyph.xMin, glyph.xMax) if glyph.numberOfContours else (0, 0)
-        scaled = (value * UNITS_PER_EM // em for value in (font["hmtx"][name][0], *edges))
-        return GlyphMetrics(candidate, *scaled)
-    return GlyphMetrics(-1, 1229, 123, 1106)
-
-
-def word_extent(face: int, size: int, text: str) -> tuple[int, int]:
-    """Natural (advance width, ink width) of ``text``, both in the units of ``size``.
-
-    Integer arithmetic on font tables, no kerning: identical everywhere. ``size`` is the em in
-    layout units. A word without ink (spaces) has an ink width of 0; text may be any Unicode.
-    """
-    advance, left, right = natural_extent(face, text)
-    half = UNITS_PER_EM // 2
-    ink = max(right - left, 0)
-    return (advance * size + half) // UNITS_PER_EM, (ink * size + half) // UNITS_PER_EM
-
-
-@lru_cache(maxsize=65536)
-def natural_extent(face: int, text: str) -> tuple[int, int, int]:
-    """(advance, left edge, right edge) of the ink of ``text`` in 1/2048 em from its origin."""
-    advance, left, right = 0, None, None
-    for character in text:
-        metrics = glyph_metrics(face, character)
-        if metrics.right > metrics.left:
-            left = advance + metrics.left if left is None else min(left, advance + metrics.left)
-            right = (
-                advance + metrics.right if right is None else max(right, advance + metrics.right)
-            )
-        advance += metrics.advance
-    return advance, left or 0, right or 0
-
-
-SCALE_STEPS = 64
-"""Horizontal scales are quantised to 1/64, so that glyph masks are shared between words."""
 
 LARGEST_KEPT = 64 * UNITS_PER_PIXEL
 """Masks of larger letters are not kept: hostile files would fill the memory with them."""
@@ -210,6 +113,24 @@ def _draw_mask(
 _kept_mask = lru_cache(maxsize=32768)(_draw_mask)
 
 
+@lru_cache(maxsize=4096)
+def own_mask(
+    letter: OwnLetter, scale: int, phase_x: int, phase_y: int
+) -> tuple[NDArray[np.uint8], int, int]:
+    """:func:`glyph_mask` of a letter that is the page's own."""
+    face, size, character = letter.face, letter.size, letter.character
+    mask, dx, dy = glyph_mask(face, size, scale, character, phase_x, phase_y)
+    window = outline(face, size, scale, character)
+    left, top = min(dx, window.x), min(dy, window.y)
+    (h, w), (rows, columns) = mask.shape, window.coverage.shape
+    shape = max(dy + h, window.y + rows) - top, max(dx + w, window.x + columns) - left
+    result = np.zeros(shape, np.int16)
+    result[dy - top :, dx - left :][:h, :w] = mask
+    levels = np.array(letter.levels, np.int16).reshape(rows, columns)
+    result[window.y - top :, window.x - left :][:rows, :columns] += levels * 255 // LEVELS
+    return np.clip(result, 0, 255).astype(np.uint8), left, top
+
+
 def _hollow_box(metrics: GlyphMetrics, size: int, scale: int) -> tuple[NDArray, int, int]:
     em = size / UNITS_PER_PIXEL
     left = round(metrics.left * em * scale / (SCALE_STEPS * UNITS_PER_EM))
@@ -220,20 +141,6 @@ def _hollow_box(metrics: GlyphMetrics, size: int, scale: int) -> tuple[NDArray, 
     mask = np.full((height, width), 255, np.uint8)
     mask[stroke:-stroke, stroke:-stroke] = 0
     return mask, left, -height
-
-
-def style_scale(face: int, size: int, words: list[PlacedWord]) -> int:
-    """Horizontal scale in 1/64 that best explains the widths of the words set in one style."""
-    natural = actual = 0
-    for word in words:
-        _, ink = word_extent(face, size, word.text)
-        if len(word.text) > 1 and ink:
-            natural, actual = natural + ink, actual + word.width
-    if not natural:
-        return SCALE_STEPS
-    return min(
-        max(round(SCALE_STEPS * actual / natural), SCALE_STEPS * 3 // 4), SCALE_STEPS * 4 // 3
-    )
 
 
 def character_pens(
@@ -255,14 +162,24 @@ def character_pens(
 
 
 def word_coverage(
-    word: PlacedWord, face: int, size: int, scale: int, baseline: int, canvas: NDArray[np.uint8]
+    word: PlacedWord,
+    face: int,
+    size: int,
+    scale: int,
+    baseline: int,
+    canvas: NDArray[np.uint8],
+    own: OwnLetters = NO_LETTERS,
 ) -> None:
-    """Set ``word`` into ``canvas`` (H, W), each glyph at its pen of :func:`character_pens`."""
+    """Set ``word`` into ``canvas`` (H, W), each glyph at its pen of :func:`character_pens`, those
+    of ``own`` as they are on the page."""
     row, phase_y = divmod(baseline, UNITS_PER_PIXEL)
     height, width = canvas.shape
     for character, pen, _ in character_pens(word, face, size, scale):
         column, phase_x = divmod(int(np.floor(pen + 0.5)), UNITS_PER_PIXEL)
-        mask, dx, dy = glyph_mask(face, size, scale, character, phase_x, phase_y)
+        if character in own:
+            mask, dx, dy = own_mask(own[character], scale, phase_x, phase_y)
+        else:
+            mask, dx, dy = glyph_mask(face, size, scale, character, phase_x, phase_y)
         x, y = column + dx, row + dy
         x0, y0 = max(x, 0), max(y, 0)
         x1, y1 = min(x + mask.shape[1], width), min(y + mask.shape[0], height)
@@ -282,7 +199,7 @@ def render_glyphs(layout: TextLayout) -> GlyphImage:
         np.zeros(shape, np.uint8),
         paint_rules(layout),
     )
-    scales = layout_scales(layout)
+    scales, own = layout_scales(layout), own_letters(layout)
     for line in layout.lines:
         if line.pictured:
             continue
@@ -291,18 +208,20 @@ def render_glyphs(layout: TextLayout) -> GlyphImage:
             image.box[y0:y1, x0:x1] = 1
             image.ground[y0:y1, x0:x1] = line.style.ground
             image.ink[y0:y1, x0:x1] = line.style.ink
+        style = face, size, scales[face, size]
+        letters = own.get((face, size), {})
         for word in line.words:
-            word_coverage(word, face, size, scales[face, size], line.baseline, image.coverage)
+            word_coverage(word, *style, line.baseline, image.coverage, letters)
     image.coverage[image.box == 0] = 0
     return image
 
 
-def layout_scales(layout: TextLayout) -> dict[tuple[int, int], int]:
-    """:func:`style_scale` of each (face, size) that ``layout`` uses."""
-    words: dict[tuple[int, int], list[PlacedWord]] = {}
-    for line in layout.lines:
-        words.setdefault((line.style.face, line.style.size), []).extend(line.words)
-    return {key: style_scale(*key, group) for key, group in words.items()}
+def own_letters(layout: TextLayout) -> dict[tuple[int, int], OwnLetters]:
+    """The page's own letters of each (face, size), by character."""
+    letters: dict[tuple[int, int], dict[str, OwnLetter]] = defaultdict(dict)
+    for letter in layout.letters:
+        letters[letter.face, letter.size][letter.character] = letter
+    return letters
 
 
 def word_boxes(line: TextLine, height: int, width: int) -> list[tuple[int, int, int, int]]:

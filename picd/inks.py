@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from picd.glyphs import (
-    word_coverage,
-)
+from picd.glyphs import word_coverage
 from picd.layout import UNITS_PER_PIXEL, TextStyle
 from picd.runs import Floats, Run
 
@@ -20,6 +19,8 @@ READING_SIZE = 16 * UNITS_PER_PIXEL
 """Letters that are larger have more to lose of their colour."""
 STRENGTH = 0.25
 """Weight of an ink's distance in strength, which thin letters hardly tell, beside that in hue."""
+AFAR = 1.0
+"""Pixels over which picture and rendering are blurred to compare their colours."""
 Colour = tuple[int, int, int]
 
 
@@ -46,12 +47,13 @@ def _ink(image: NDArray[np.uint8], run: Run, scale: int) -> Floats:
         word_coverage(word, run.face, run.size, scale, run.baseline, canvas)
     window = image[run.y : run.y + height, run.x : run.x + width].astype(np.float32)
     cover = canvas.astype(np.float32) / 255
-    # Only where picture and rendering agree: misplaced edges would wash the colour out.
-    cover *= run.alpha >= 0.5 * cover
+    # Seen from afar, so that letters of another shape, or a little aside, do not wash it out.
+    cover = cv2.GaussianBlur(cover, (0, 0), AFAR)
     power = float((cover * cover).sum())
     if power <= 0:
         return run.ink
-    ink = run.ground + np.tensordot(cover, window - run.ground, 2) / power
+    seen = cv2.GaussianBlur(window - run.ground, (0, 0), AFAR)
+    ink = run.ground + np.tensordot(cover, seen, 2) / power
     return np.clip(ink, 0, 255)
 
 

@@ -29,7 +29,7 @@ class Word:
 
 @dataclass(frozen=True)
 class TextStyle:
-    """How a line is set: ``face`` indexes :data:`picd.glyphs.FACES`; ``size`` is the em in
+    """How a line is set: ``face`` indexes :data:`picd.font_metrics.FACES`; ``size`` is the em in
     units; ``ink`` and ``ground`` are RGB, 0..255, as sent (already quantised)."""
 
     face: int
@@ -72,14 +72,27 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class OwnLetter:
+    """How a letter of the page differs from that of ``face`` at ``size`` (the em in units): its
+    coverage by ``levels`` of a quarter, -4..4, row by row over the window of
+    :func:`picd.outlines.outline`."""
+
+    face: int
+    size: int
+    character: str
+    levels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class TextLayout:
     """The typeset page Z on a picture of ``width`` x ``height`` pixels: lines of text in reading
-    order, over rules in the order in which they are painted."""
+    order, over rules in the order in which they are painted; and letters of its own."""
 
     width: int
     height: int
     lines: tuple[TextLine, ...] = ()
     rules: tuple[Rule, ...] = ()
+    letters: tuple[OwnLetter, ...] = ()
 
     @property
     def words(self) -> tuple[PlacedWord, ...]:

@@ -11,13 +11,15 @@ decoder of :mod:`picd.arithmetic`.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import replace
 
 from picd.adaptive import AdaptiveBits, LayoutPrior, load_layout_prior
 from picd.arithmetic import Coder, Decoder, Encoder
 from picd.errors import BitstreamError
-from picd.glyphs import FACES, UNITS_PER_EM, natural_extent
-from picd.layout import PlacedWord, TextLayout, TextLine, TextStyle
+from picd.font_metrics import FACES, UNITS_PER_EM, layout_scales, natural_extent
+from picd.layout import OwnLetter, PlacedWord, TextLayout, TextLine, TextStyle
+from picd.letter_coder import code_letters
 from picd.rule_coder import decode_rules, encode_rules
 
 MAX_POSITION = 1 << 17
@@ -38,13 +40,11 @@ _FIRST_STYLE = TextStyle(0, 52, (0, 0, 0), (255, 255, 255))
 class LayoutModel:
     """Codes one layout line by line, and holds all state that predictions come from.
 
-    ``bits`` (:class:`picd.adaptive.AdaptiveBits`) is what it learned about residuals. Places and
-    widths of words are moved a little to where they cost little if ``snap`` (an encoder's) says so.
+    ``bits`` (:class:`picd.adaptive.AdaptiveBits`) is what it learned about residuals.
     """
 
-    def __init__(self, coder: Coder, prior: LayoutPrior, snap: bool = False) -> None:
+    def __init__(self, coder: Coder, prior: LayoutPrior) -> None:
         self.bits = AdaptiveBits(coder, prior)
-        self._snap = snap
         self._styles: list[TextStyle] = []  # most recent first, as are the next two
         self._colours: list[tuple[int, int, int]] = []
         self._edges: list[int] = []
@@ -73,6 +73,12 @@ class LayoutModel:
             words.append(self._word(style, text, words, line and line.words[index]))
         self._previous = TextLine(style, baseline, tuple(words), self._pictured)
         return self._previous
+
+    def letters(
+        self, layout: TextLayout, letters: Iterable[OwnLetter] | None
+    ) -> tuple[OwnLetter, ...]:
+        """Code the own ``letters`` (None in a decoder) of a layout whose lines are coded."""
+        return code_letters(self.bits, layout.lines, layout_scales(layout), letters)
 
     def _baseline(self, baseline: int | None) -> int:
         previous, rows = self._previous, self._rows
@@ -145,9 +151,6 @@ class LayoutModel:
         known.insert(0, result)
         del known[_PALETTE:]
         return result
-
-    def _snapped(self, residual: int, step: int) -> int:
-        return round(residual / step) * step if self._snap else residual
 
     def _rank(self, name: str, count: int, rank: int) -> int:
         """An index 0..count; the last means none of them."""
@@ -257,13 +260,12 @@ class LayoutModel:
         rank = next(near, len(candidates))
         chosen = self._rank(f"edge {self._place} {guess == last}", len(candidates), rank)
         if chosen < len(candidates):
-            edge, step = candidates[chosen], word_step(style)
-            origin = edge + self._scaled("edge offset", step, self._snapped(actual - edge, step))
+            edge = candidates[chosen]
+            origin = edge + self.bits.signed("edge offset", value=actual - edge)
         else:
             start += self._apart if self._place == _SAME else 0
             start -= start % 4
-            wanted = self._snapped(actual - start, 4)
-            residual = self._scaled(f"new edge {self._place}", 4, wanted)
+            residual = self._scaled(f"new edge {self._place}", 4, actual - start)
             origin = edge = start + residual
             if self._place == _SAME:
                 self._apart += residual
@@ -284,9 +286,8 @@ class LayoutModel:
     def _next_x(self, style: TextStyle, last: PlacedWord, left: int, x: int | None) -> int:
         key = (style.face, style.size)
         expected = self._expected_x(style, last, left)
-        step = word_step(style)
-        residual = 0 if x is None else self._snapped(x - expected, step)
-        residual = self._scaled(f"gap {min(style.size // 24, 3)}", step, residual, f"@gap {key}")
+        names = f"gap {min(style.size // 24, 3)}", f"@gap {key}"
+        residual = self.bits.signed(*names, value=0 if x is None else x - expected)
         drift = self._spaces.get(key, 0)
         self._spaces[key] = drift + (max(-64, min(64, residual)) * 16 >> 2)
         return expected + residual
@@ -301,13 +302,9 @@ class LayoutModel:
         expected += sum(letters.get(letter, 0) for letter in text) >> 6
         if seen is not None:
             expected = seen
-        length, step = min(len(text).bit_length(), 4), word_step(style)
-        residual = self._scaled(
-            f"width {length} {seen is not None}",
-            step,
-            0 if width is None else self._snapped(width - expected, step),
-            f"@width {key} {seen is not None}",
-        )
+        length, known = min(len(text).bit_length(), 4), seen is not None
+        names = f"width {length} {known}", f"@width {key} {known}"
+        residual = self.bits.signed(*names, value=0 if width is None else width - expected)
         result = expected + residual
         if not 0 <= result <= MAX_POSITION:
             raise BitstreamError(f"layout section is malformed: word width {result}")
@@ -320,34 +317,13 @@ class LayoutModel:
         return result
 
 
-def word_step(style: TextStyle) -> int:
-    """Residuals of word places and widths are mostly multiples of this many units: an odd number,
-    so that what is rounded to them moves by less than half of it. A stem of small text is a
-    pixel wide: words that are half a pixel off are a fifth worse than those a quarter off."""
-    return max(style.size // 18, 3) | 1
-
-
-def snap_layout(layout: TextLayout) -> TextLayout:
-    """``layout`` with word places and widths moved by at most half a :func:`word_step` (a quarter
-    pixel for small text) to where they cost little; for an encoder before it typesets. A layout
-    with a word that this would move beyond the limits of the format stays as it is."""
-    for line in layout.lines:
-        _check_line(line)
-    model = LayoutModel(Encoder(), load_layout_prior(), snap=True)
-    try:
-        lines = [model.line(tuple(w.text for w in line.words), line) for line in layout.lines]
-    except BitstreamError:
-        return layout
-    return replace(layout, lines=tuple(lines))
-
-
 def encode_layout(layout: TextLayout) -> bytes:
     """The bytes of ``layout`` but for its strings and the picture's size: rules, then lines.
 
     Raises:
         ValueError: a number is outside what the format carries (see the constants here).
     """
-    rules, lines = encode_rules(layout.rules), _encode_lines(layout.lines)
+    rules, lines = encode_rules(layout.rules), _encode_lines(layout)
     return len(rules).to_bytes(2, "little") + rules + lines if rules or lines else b""
 
 
@@ -366,19 +342,20 @@ def decode_layout(
     if not strings and rest:
         raise BitstreamError("layout section is malformed: it has lines but there is no text")
     model = LayoutModel(Decoder(rest), load_layout_prior())
-    lines = tuple(model.line(words, None) for words in strings)
-    return TextLayout(width, height, lines, rules)
+    layout = TextLayout(width, height, tuple(model.line(words, None) for words in strings), rules)
+    return replace(layout, letters=model.letters(layout, None)) if strings else layout
 
 
-def _encode_lines(lines: tuple[TextLine, ...]) -> bytes:
-    if not lines:
+def _encode_lines(layout: TextLayout) -> bytes:
+    if not layout.lines:
         return b""
-    for line in lines:
+    for line in layout.lines:
         _check_line(line)
     coder = Encoder()
     model = LayoutModel(coder, load_layout_prior())
-    for line in lines:
+    for line in layout.lines:
         model.line(tuple(word.text for word in line.words), line)
+    model.letters(layout, layout.letters)
     return coder.finish()
 
 

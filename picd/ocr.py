@@ -16,7 +16,7 @@ from PIL import Image
 
 from picd.cores import cores
 from picd.errors import ModelError
-from picd.glyphs import natural_extent
+from picd.font_metrics import natural_extent
 from picd.layout import Word
 
 STRIP_PIXELS = 3_000_000

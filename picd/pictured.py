@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from picd.bitstream import MAX_QUALITY
 from picd.glyphs import render_glyphs, typeset, word_boxes
 from picd.image_codec import LATENT_SCALE
 from picd.layout import TextLayout
@@ -59,17 +60,19 @@ def spend(
 ) -> T:
     """The better of ``first``, coded with no lines pictured, and what ``attempt`` codes with those
     pictured that gain most for their bits, as many as ``room`` bits (None: any) have at the lowest
-    legible quality. What a line gains and takes is seen with all of them pictured, coded ``at``
-    that quality: it gains squared error, and must not look less like the original than typeset."""
+    legible quality, or at the best if ``first`` has that. What a line gains and takes is seen with
+    all of them pictured, coded ``at`` that quality: it gains squared error, and must not look less
+    like the original than typeset."""
     if first.quality < LEGIBLE or not layout.lines:
         return first
-    everything = at(with_pictured(layout, range(len(layout.lines))), LEGIBLE)
+    level = MAX_QUALITY if first.quality == MAX_QUALITY else LEGIBLE
+    everything = at(with_pictured(layout, range(len(layout.lines))), level)
     set_page = typeset(picture, render_glyphs(layout))  # right but for its letters
     gains = line_errors(layout, picture, set_page) - line_errors(layout, picture, everything.page)
     alike = line_likeness(layout, picture, set_page)
     alike -= line_likeness(layout, picture, everything.page) + ALLOWANCE
-    plain = first.bits(LEGIBLE)
-    costs = _costs(layout, plain, everything.bits(LEGIBLE))
+    plain = first.bits(level)
+    costs = _costs(layout, plain, everything.bits(level))
     order = [i for i in np.argsort(-gains / costs) if gains[i] > 0 and alike[i] <= 0]
     while order:
         taken = np.cumsum(costs[order])

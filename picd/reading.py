@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from picd.glyphs import character_pens, layout_scales
+from picd.font_metrics import layout_scales
+from picd.glyphs import character_pens
 from picd.layout import UNITS_PER_PIXEL, TextLayout
 
 CELL = 4

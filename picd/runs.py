@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from picd.glyphs import FACES, glyph_metrics
+from picd.font_metrics import FACES, glyph_metrics
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, Word
 
 MIN_CONTRAST = 24.0

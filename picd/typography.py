@@ -34,10 +34,11 @@ from picd.faces import (
     score_faces,
     set_in,
 )
-from picd.glyphs import style_scale, word_extent
+from picd.font_metrics import style_scale, word_extent
 from picd.inks import run_styles
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle, Word
 from picd.runs import REFERENCE_FACE, Floats, Run, find_words, runs_of, word_groups
+from picd.spacing import fit_spacing
 from picd.word_fit import (
     LONE_CORRELATION,
     MODEL_ASCENT,
@@ -117,9 +118,11 @@ def fit_layout(
         for run in runs
         for part in _explained(run, scales[run.face, run.size], (run.face, run.size) in usual)
     ]
-    styles = run_styles(image, runs, _scales(runs))
-    lines = [_line(run, style) for run, style in zip(runs, styles, strict=True)]
-    return TextLayout(width, height, in_columns(lines))
+    lines = _lines(image, runs)
+    spaced = fit_spacing(image, TextLayout(width, height, tuple(lines)))
+    for run, line in zip(runs, spaced.lines, strict=True):
+        run.placed = [replace(w, x=w.x - run.x * UNITS_PER_PIXEL) for w in line.words]
+    return TextLayout(width, height, in_columns(_lines(image, runs)))
 
 
 def _fitted(image: NDArray[np.uint8], words: list[Word]) -> Iterator[Run]:
@@ -424,6 +427,11 @@ def _least_correlation(text: str, alone: bool, usual: bool, strayed: bool) -> fl
     if strayed or (alone and len(text) == 1):
         return LONE_CORRELATION
     return MIN_CORRELATION * max(0.5, 1 - 0.04 * max(len(text) - 4, 0))
+
+
+def _lines(image: NDArray[np.uint8], runs: Sequence[Run]) -> list[TextLine]:
+    styles = run_styles(image, runs, _scales(runs))
+    return [_line(run, style) for run, style in zip(runs, styles, strict=True)]
 
 
 def _line(run: Run, style: TextStyle) -> TextLine:

@@ -11,15 +11,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from picd.glyphs import (
-    SCALE_STEPS,
-    UNITS_PER_EM,
-    glyph_mask,
-    glyph_metrics,
-    natural_extent,
-    style_scale,
-    word_coverage,
-)
+from picd.font_metrics import SCALE_STEPS, UNITS_PER_EM, glyph_metrics, natural_extent, style_scale
+from picd.glyphs import glyph_mask, word_coverage
 from picd.layout import UNITS_PER_PIXEL, PlacedWord
 from picd.runs import Floats, Run
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from picd import Codec
-from picd.glyphs import FONT_FOLDER
+from picd.font_metrics import FONT_FOLDER
 from picd.images import load_image
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from picd import Codec
-from picd.glyphs import FACES, word_extent
+from picd.font_metrics import FACES, word_extent
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from picd.errors import ModelError
-from picd.glyphs import natural_extent
+from picd.font_metrics import natural_extent
 from picd.ocr import _column_ink, _word_spans, load_engine
 
 easyocr = pytest.importorskip("easyocr")

@@ -5,15 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from picd.glyphs import (
-    FACES,
-    FONT_FOLDER,
-    glyph_metrics,
-    render_glyphs,
-    typeset,
-    word_boxes,
-    word_extent,
-)
+from picd.font_metrics import FACES, FONT_FOLDER, glyph_metrics, word_extent
+from picd.glyphs import render_glyphs, typeset, word_boxes
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle
 
 INK, GROUND = (0, 0, 0), (255, 255, 255)

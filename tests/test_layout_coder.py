@@ -1,22 +1,24 @@
 """Any valid layout survives the layout coder, and hostile bytes cannot crash or occupy it."""
 
+import itertools
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picd.errors import BitstreamError
-from picd.glyphs import FACES
-from picd.layout import PlacedWord, TextLayout, TextLine, TextStyle
+from picd.font_metrics import FACES, layout_scales
+from picd.layout import OwnLetter, PlacedWord, TextLayout, TextLine, TextStyle
 from picd.layout_coder import (
     MAX_POSITION,
     MAX_SIZE,
     decode_layout,
     encode_layout,
-    snap_layout,
-    word_step,
 )
+from picd.letter_coder import reached
+from picd.outlines import outline
 
 levels = st.integers(0, 31).map(lambda level: round(level * 255 / 31))
 colours = st.one_of(st.tuples(levels, levels, levels), st.tuples(*[st.integers(0, 255)] * 3))
@@ -53,7 +55,7 @@ GOLDEN = TextLayout(
         TextLine(_BODY, 300, (PlacedWord("Ctrl+S", 1604, 158),)),
     ),
 )
-GOLDEN_BYTES = bytes.fromhex("000088f1ca5446673a8dbc645f6e678ab0ddaabd4c420d46414d")
+GOLDEN_BYTES = bytes.fromhex("0000886282c17ebaf2cb792d373a6591955b6b63a6")
 """Changes with the layout prior, that is with the model id, and only then."""
 
 
@@ -104,19 +106,51 @@ def test_what_cannot_be_sent_is_refused(line):
         encode_layout(TextLayout(64, 64, (line,)))
 
 
-@settings(deadline=None)
-@given(layouts)
-def test_snapping_moves_words_a_little_and_nothing_else(layout):
-    snapped = snap_layout(layout)
-    assert strings_of(snapped) == strings_of(layout)
-    for line, moved in zip(layout.lines, snapped.lines, strict=True):
-        assert (line.style, line.baseline) == (moved.style, moved.baseline)
-        most = word_step(line.style) // 2
-        for before, after in zip(line.words, moved.words, strict=True):
-            assert abs(before.x - after.x) <= max(most, 2)
-            assert abs(before.width - after.width) <= most
-    data = encode_layout(snapped)
-    assert decode_layout(data, strings_of(layout), layout.width, layout.height) == snapped
+def lettered(levels_of=lambda size: (1, -4, 0, 2)):
+    """GOLDEN with letters of its own: an e, and a capital that is there once."""
+    scales, own = layout_scales(GOLDEN), []
+    for face, size, character in ((3, 56, "e"), (4, 96, "S"), (3, 56, "d")):
+        drawn = outline(face, size, scales[face, size], character)
+        pattern = itertools.cycle(levels_of(size))
+        levels = (next(pattern) if here else 0 for here in reached(drawn).ravel().tolist())
+        own.append(OwnLetter(face, size, character, tuple(levels)))
+    return replace(GOLDEN, letters=tuple(own))
+
+
+def test_own_letters_survive():
+    layout = lettered()
+    back = decode_layout(encode_layout(layout), strings_of(layout), 640, 480)
+    assert set(back.letters) == set(layout.letters)
+    assert replace(back, letters=()) == replace(layout, letters=())
+    assert encode_layout(back) == encode_layout(layout)
+
+
+def test_own_letters_of_pictured_lines_are_not_sent():
+    layout = lettered()
+    lines = (replace(layout.lines[0], pictured=True), *layout.lines[1:])
+    layout = replace(layout, lines=lines)
+    back = decode_layout(encode_layout(layout), strings_of(layout), 640, 480)
+    assert {letter.character for letter in back.letters} == {"e", "d"}
+
+
+def test_own_letters_cost_by_what_they_say():
+    plain, faint, busy = (
+        len(encode_layout(layout))
+        for layout in (
+            GOLDEN,
+            lettered(lambda size: (0, 0, 0, 0, 0, 0, 0, 1)),
+            lettered(lambda size: (4, -3, 2, -1)),
+        )
+    )
+    assert plain < faint < busy
+
+
+def test_more_own_letters_than_a_page_needs_are_refused(monkeypatch):
+    layout = lettered()
+    data = encode_layout(layout)
+    monkeypatch.setattr("picd.letter_coder.MAX_PIXELS", 100)
+    with pytest.raises(BitstreamError, match="letters"):
+        decode_layout(data, strings_of(layout), 640, 480)
 
 
 def test_no_text_costs_nothing():

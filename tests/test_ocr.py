@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from picd.errors import ModelError
-from picd.glyphs import render_glyphs, typeset, word_extent
+from picd.font_metrics import word_extent
+from picd.glyphs import render_glyphs, typeset
 from picd.layout import PlacedWord, TextLayout, TextLine, TextStyle
 from picd.ocr import STRIP_OVERLAP, STRIP_PIXELS, _rapid_words, _strips, load_engine
 

@@ -139,4 +139,4 @@ def test_more_bytes_make_a_better_picture(codec: Codec, page: np.ndarray) -> Non
     pages = [codec.decode(e.data, stage="typeset") for e in (small, large)]
     assert pages[0].text == pages[1].text
     errors = [np.mean((p.image.astype(float) - page) ** 2) for p in pages]
-    assert errors[1] < 0.6 * errors[0]
+    assert errors[1] < 0.4 * errors[0]

@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from picd.glyphs import glyph_metrics, render_glyphs, typeset, word_extent
+from picd.font_metrics import glyph_metrics, word_extent
+from picd.glyphs import render_glyphs, typeset
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine
 from picd.nets.profiles import COMPACT, SMOKE
 from picd.nets.recogniser import Recogniser

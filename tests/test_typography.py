@@ -9,7 +9,8 @@ import pytest
 
 from picd import typography
 from picd.faces import BADLY, agree_on_weight, choose_faces, reconsider
-from picd.glyphs import FACES, render_glyphs, typeset, word_extent
+from picd.font_metrics import FACES, word_extent
+from picd.glyphs import render_glyphs, typeset
 from picd.images import load_image
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle, Word
 from picd.runs import runs_of

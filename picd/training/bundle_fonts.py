@@ -15,7 +15,7 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.subset import Options, Subsetter, parse_unicodes
 from fontTools.ttLib import TTFont, newTable
 
-from picd.glyphs import FACES, FONT_FOLDER
+from picd.font_metrics import FACES, FONT_FOLDER
 
 CHARACTERS = (
     "0020-007E,00A0-017F,0192,01A0-01A1,01AF-01B0,0218-021B,02C6-02C7,02D8-02DD,0370-03FF,"

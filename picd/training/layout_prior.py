@@ -5,8 +5,8 @@
 
 PAGES holds pages of the screen generator (``.png`` beside ``.json``), with boxes of words jittered
 as an OCR engine's; A and B hold real screenshots, read by an engine (none that is held back). The
-words are typeset by :func:`picd.typography.fit_layout` and snapped as the encoder does; the coder
-runs over the layouts and keeps what its contexts learned.
+words are typeset by :func:`picd.typography.fit_layout`; the coder runs over the layouts and keeps
+what its contexts learned.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,9 @@ from picd.adaptive import LayoutPrior
 from picd.arithmetic import Encoder
 from picd.layout import TextLayout, Word
 from picd.layout_coder import LayoutModel
+from picd.letters import fit_letters
 from picd.ocr import load_engine
-from picd.training.prepare import HELD_BACK
+from picd.training.prepare import HELD_BACK, LETTER_PRICES
 from picd.training.typeset_trial import read_words
 from picd.typography import fit_layout
 
@@ -54,7 +56,7 @@ def page_layouts(folder: Path, pages: int) -> Iterator[TextLayout]:
             )
             for word in json.loads(path.read_text("utf-8"))["words"]
         ]
-        yield fit_layout(image, words)
+        yield _lettered(image, fit_layout(image, words))
 
 
 def screen_layouts(folders: Sequence[Path], count: int, cache: Path) -> Iterator[TextLayout]:
@@ -72,15 +74,22 @@ def screen_layouts(folders: Sequence[Path], count: int, cache: Path) -> Iterator
     engine = load_engine() if chosen else None
     for path in tqdm(chosen, unit="screen"):
         image = np.asarray(Image.open(path).convert("RGB"))
-        yield fit_layout(image, read_words(path, image, engine, cache))
+        yield _lettered(image, fit_layout(image, read_words(path, image, engine, cache)))
+
+
+def _lettered(image: np.ndarray, layout: TextLayout) -> TextLayout:
+    """The layout with the letters of its own that some budget or other would pay for."""
+    price = np.exp(np.random.default_rng(image.size).uniform(*np.log(LETTER_PRICES)))
+    return replace(layout, letters=fit_letters(image, layout, price))
 
 
 def learn(layouts: Iterable[TextLayout], prior: LayoutPrior) -> LayoutPrior:
     """``prior`` after coding ``layouts`` one after the other."""
     for layout in layouts:
-        model = LayoutModel(Encoder(), prior, snap=True)
+        model = LayoutModel(Encoder(), prior)
         for line in layout.lines:
             model.line(tuple(word.text for word in line.words), line)
+        model.letters(layout, layout.letters)
         learned = {
             name: (probability, min(count, KEPT_COUNT))
             for name, (probability, count) in model.bits.states.items()

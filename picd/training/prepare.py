@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from picd.glyphs import GlyphImage, render_glyphs
 from picd.layout import Word
-from picd.layout_coder import snap_layout
+from picd.letters import fit_letters
 from picd.ocr import load_engine
 from picd.rules import fit_rules
 from picd.typography import fit_layout
@@ -30,7 +30,9 @@ HELD_BACK = Path(__file__).with_name("held_back.txt")
 """Names of pictures that are never trained on, one a line."""
 MINIMUM_SIDE = 256
 RULE_PRICES = (800, 15000)
-""":func:`picd.rules.fit_rules`'s price is drawn from this range."""
+LETTER_PRICES = (1500, 60000)
+"""The prices of :func:`picd.rules.fit_rules` and :func:`picd.letters.fit_letters` are drawn from
+these ranges."""
 
 
 def prepare(
@@ -89,11 +91,13 @@ def imperfect(words: tuple[Word, ...], seed: int) -> tuple[Word, ...]:
 
 
 def with_glyphs(picture: np.ndarray, words: tuple[Word, ...]) -> np.ndarray:
-    """uint8 (H, W, 14): the picture and the channels of its glyph image, with as many rules as
-    some budget or other would pay for."""
-    layout = snap_layout(fit_layout(picture, words))
+    """uint8 (H, W, 14): the picture and the channels of its glyph image, with as many rules and
+    letters of its own as some budget or other would pay for."""
+    layout = fit_layout(picture, words)
     price = np.exp(np.random.default_rng(picture.size).uniform(*np.log(RULE_PRICES)))
     layout = replace(layout, rules=fit_rules(picture, price))
+    price = np.exp(np.random.default_rng(picture.size + 1).uniform(*np.log(LETTER_PRICES)))
+    layout = replace(layout, letters=fit_letters(picture, layout, price))
     return np.concatenate([picture, glyph_channels(render_glyphs(layout))], -1)
 
 

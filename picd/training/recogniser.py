@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset
 
 from picd.errors import PicdError
-from picd.glyphs import FACES, glyph_metrics
+from picd.font_metrics import FACES, glyph_metrics
 from picd.nets.profiles import Profile
 from picd.nets.recogniser import Recogniser
 from picd.reading import CELL, CLASSES, X_HEIGHT, Character, read

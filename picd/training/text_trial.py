@@ -20,7 +20,7 @@ from PIL import Image
 
 from picd.codec import layout_text
 from picd.layout import TextLayout
-from picd.layout_coder import encode_layout, snap_layout
+from picd.layout_coder import encode_layout
 from picd.ocr import load_engine
 from picd.text_coder import encode_text
 from picd.training.corpus import screen_texts
@@ -85,7 +85,7 @@ def main() -> None:
             continue
         image = np.asarray(Image.open(path).convert("RGB"))
         words = read_words(path, image, engine, options.cache)
-        layouts.append(snap_layout(fit_layout(image, words)))
+        layouts.append(fit_layout(image, words))
     layouts = [layout for layout in layouts if layout.words]
     print(table(layouts, rivals(screen_texts(options.dictionary))))
 

@@ -1,0 +1,75 @@
+"""The page's own letters: how those in the picture differ from the bundled fonts'.
+
+A page repeats a few dozen letters hundreds of times, so where there are bytes to spare it pays to
+send once what a letter is like, as the difference to the face that its lines are set in. That is
+the symbol dictionary of JBIG2 and DjVu, with soft edges, and a font to predict the symbols from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picd.glyphs import LEVELS, render_glyphs
+from picd.layout import OwnLetter, TextLayout
+from picd.letter_coder import MAX_PIXELS, reached
+from picd.occurrences import Floats, Letter, Occurrences, inked
+
+PRICE, PRICED_AT, DEARER = 4000.0, 0.06, 1.6
+"""What a bit of a letter has to mend at so many bits per pixel, and the power by which it has to
+mend more at fewer: from 0.03 and 0.06 bits per pixel on ten held-back screens, where a third more
+or less gives no more."""
+QUALITY_AT, PER_QUALITY = 75.0, 0.048
+"""The quality at which pages are coded at so many bits per pixel, and what one more is worth."""
+LEVEL_BITS = np.array([0.35, 3.0, 4.5, 6.0, 7.5], np.float32)
+"""About what a pixel costs, by the magnitude of its level, and what a letter costs beside that."""
+LETTER_BITS = 4.0
+
+
+def price_at_rate(bpp: float) -> float:
+    """The price for :func:`fit_letters` at so many bits per pixel."""
+    return PRICE * (PRICED_AT / bpp) ** DEARER
+
+
+def price_at_quality(quality: float) -> float:
+    """The price for :func:`fit_letters` at a quality, 1..100."""
+    return PRICE * float(np.exp(PER_QUALITY * (QUALITY_AT - quality)))
+
+
+def fit_letters(
+    picture: NDArray[np.uint8], layout: TextLayout, price: float
+) -> tuple[OwnLetter, ...]:
+    """The letters that are worth sending where a bit has to mend ``price`` of squared error (of
+    RGB levels) in ``picture``, uint8 (H, W, 3)."""
+    layout = replace(layout, letters=())
+    page, glyphs = Occurrences(layout), render_glyphs(layout)
+    found, drawn = inked(picture, glyphs), glyphs.coverage / np.float32(255)
+    fitted = [_fitted(page, letter, found, drawn, price) for letter in page.letters.values()]
+    ranked = sorted((pair for pair in fitted if pair[0] > 0), key=lambda pair: -pair[0])
+    pixels = np.cumsum([len(letter.levels) for _, letter in ranked])
+    return tuple(letter for (_, letter), n in zip(ranked, pixels, strict=True) if n <= MAX_PIXELS)
+
+
+def _fitted(
+    page: Occurrences, letter: Letter, found: Floats, drawn: Floats, price: float
+) -> tuple[float, OwnLetter]:
+    """What a letter gains, in squared error less its price, with the levels that gain most."""
+    seen, cells, masks = page.windows(letter, found)
+    around, _, _ = page.windows(letter, drawn)
+    around *= around > masks + 1e-3  # its neighbours, where they reach into its cell
+    weights = cells * page.contrast[letter.places, None, None]
+    steps = np.arange(-LEVELS, LEVELS + 1)
+    errors = np.stack(
+        [
+            (weights * (np.maximum(np.clip(masks + s / LEVELS, 0, 1), around) - seen) ** 2).sum(0)
+            for s in steps
+        ]
+    )
+    costs = errors + price * LEVEL_BITS[np.abs(steps)][:, None, None]
+    levels = np.where(reached(letter.drawn), costs.argmin(0), LEVELS)
+    spent = np.take_along_axis(costs, levels[None], 0)[0]
+    gain = (errors[LEVELS] - spent)[reached(letter.drawn)].sum() - price * LETTER_BITS
+    own = tuple((levels - LEVELS).ravel().tolist())
+    return float(gain), OwnLetter(letter.face, letter.size, letter.character, own)
