@@ -17,15 +17,15 @@ from picd.layout import OwnLetter, TextLayout
 from picd.letter_coder import MAX_PIXELS, reached
 from picd.occurrences import Floats, Letter, Occurrences, inked
 
-PRICE, PRICED_AT, DEARER = 4000.0, 0.06, 1.6
+PRICE, PRICED_AT, DEARER = 5000.0, 0.06, 1.6
 """What a bit of a letter has to mend at so many bits per pixel, and the power by which it has to
 mend more at fewer: from 0.03 and 0.06 bits per pixel on ten held-back screens, where a third more
 or less gives no more."""
 QUALITY_AT, PER_QUALITY = 75.0, 0.048
 """The quality at which pages are coded at so many bits per pixel, and what one more is worth."""
-LEVEL_BITS = np.array([0.35, 3.0, 4.5, 6.0, 7.5], np.float32)
+LEVEL_BITS = np.array([0.27, 2.6, 3.4, 4.1, 4.5], np.float32)
 """About what a pixel costs, by the magnitude of its level, and what a letter costs beside that."""
-LETTER_BITS = 4.0
+LETTER_BITS = 2.0
 
 
 def price_at_rate(bpp: float) -> float:
@@ -60,6 +60,11 @@ def _fitted(
     around, _, _ = page.windows(letter, drawn)
     around *= around > masks + 1e-3  # its neighbours, where they reach into its cell
     weights = cells * page.contrast[letter.places, None, None]
+    where = reached(letter.drawn)
+    own = OwnLetter(letter.face, letter.size, letter.character, (0,) * where.size)
+    least = price * (LETTER_BITS + LEVEL_BITS[0] * where.sum())
+    if ((np.maximum(masks, around) - seen) ** 2 * weights)[:, where].sum() < least:
+        return 0.0, own  # even the best levels would not be worth it
     steps = np.arange(-LEVELS, LEVELS + 1)
     errors = np.stack(
         [
@@ -68,8 +73,7 @@ def _fitted(
         ]
     )
     costs = errors + price * LEVEL_BITS[np.abs(steps)][:, None, None]
-    levels = np.where(reached(letter.drawn), costs.argmin(0), LEVELS)
+    levels = np.where(where, costs.argmin(0), LEVELS)
     spent = np.take_along_axis(costs, levels[None], 0)[0]
-    gain = (errors[LEVELS] - spent)[reached(letter.drawn)].sum() - price * LETTER_BITS
-    own = tuple((levels - LEVELS).ravel().tolist())
-    return float(gain), OwnLetter(letter.face, letter.size, letter.character, own)
+    gain = (errors[LEVELS] - spent)[where].sum() - price * LETTER_BITS
+    return float(gain), replace(own, levels=tuple((levels - LEVELS).ravel().tolist()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,6 +15,8 @@ from picd.layout import UNITS_PER_PIXEL, TextLayout
 from picd.letter_coder import candidates
 from picd.outlines import Outline, outline
 
+MANY = 500
+"""Beyond so many occurrences the asides are tried one after the other, for memory."""
 Floats = NDArray[np.float32]
 Key = tuple[int, int, str]
 
@@ -93,14 +96,15 @@ class Occurrences:
                 self.letters[key].places.append(place)
 
     def windows(
-        self, letter: Letter, found: Floats, aside: int = 0
+        self, letter: Letter, picture: Floats, asides: Sequence[int] = (0,)
     ) -> tuple[Floats, Floats, Floats]:
-        """What of ``found`` (H, W) is in the windows of a letter's occurrences ``aside`` units from
-        their pens, where in them it is and not its neighbours, and the face's letter there:
-        (n, h, w) each."""
-        places = letter.places
-        pens = np.floor(self.pen[places] + aside + 0.5).astype(np.int64)
-        ends = np.floor(self.pen[places] + self.advance[places] + aside + 0.5).astype(np.int64)
+        """What of ``picture`` (H, W) is in the windows of a letter's n occurrences, units
+        ``asides`` of their pens, where in them it is and not its neighbours, and the face's letter
+        there: (n for each of the asides, h, w) each."""
+        places = np.tile(letter.places, len(asides))
+        moved = self.pen[places] + np.repeat(asides, len(letter.places)) + 0.5
+        pens = np.floor(moved).astype(np.int64)
+        ends = np.floor(moved + self.advance[places]).astype(np.int64)
         columns, phases_x = np.divmod(pens, UNITS_PER_PIXEL)
         rows, phases_y = np.divmod(self.baseline[places], UNITS_PER_PIXEL)
         height, width = letter.drawn.coverage.shape
@@ -108,15 +112,21 @@ class Occurrences:
         x = (columns + letter.drawn.x)[:, None] + np.arange(width)
         begins = (columns - self.first[places])[:, None]
         stops = (ends // UNITS_PER_PIXEL + self.last[places])[:, None]
-        across = (x >= np.maximum(begins, 0)) & (x < np.minimum(stops, found.shape[1]))
-        down = (y >= 0) & (y < found.shape[0])
-        x, y = np.clip(x, 0, found.shape[1] - 1), np.clip(y, 0, found.shape[0] - 1)
+        across = (x >= np.maximum(begins, 0)) & (x < np.minimum(stops, picture.shape[1]))
+        down = (y >= 0) & (y < picture.shape[0])
+        x, y = np.clip(x, 0, picture.shape[1] - 1), np.clip(y, 0, picture.shape[0] - 1)
         cells = (down[:, :, None] & across[:, None, :]).astype(np.float32)
-        phases = zip(phases_x.tolist(), phases_y.tolist(), strict=True)
-        masks = np.stack([letter.mask(phase) for phase in phases])
-        return found[y[:, :, None], x[:, None, :]], cells, masks
+        phases, which = np.unique(phases_x + UNITS_PER_PIXEL * phases_y, return_inverse=True)
+        masks = np.stack([letter.mask(divmod(p, UNITS_PER_PIXEL)[::-1]) for p in phases.tolist()])
+        return picture[y[:, :, None], x[:, None, :]], cells, masks[which]
 
-    def errors(self, letter: Letter, found: Floats, aside: int = 0) -> Floats:
-        """Squared error of each occurrence (n,) of the face's letter ``aside`` of its pen."""
-        seen, cells, masks = self.windows(letter, found, aside)
+    def errors(self, letter: Letter, found: Floats, asides: Sequence[int] = (0,)) -> Floats:
+        """Squared error of the face's letter at each aside of each occurrence, (asides, n)."""
+        if len(letter.places) > MANY:
+            parts = [self._errors(letter, found, [aside]) for aside in asides]
+            return np.concatenate(parts).reshape(len(asides), -1)
+        return self._errors(letter, found, asides).reshape(len(asides), -1)
+
+    def _errors(self, letter: Letter, found: Floats, asides: Sequence[int]) -> Floats:
+        seen, cells, masks = self.windows(letter, found, asides)
         return ((masks - seen) ** 2 * cells).sum((1, 2))
