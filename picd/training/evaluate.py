@@ -157,6 +157,7 @@ def _measured(
         for name, peer in peers.items()
     }
     unruled = replace(encoded.layout, rules=())
+    bare = encode_layout(replace(unruled, letters=()))
     count = max(len(encoded.layout.words), 1)
     letters = max(sum(len(word.text) + 1 for word in encoded.layout.words), 1)
     (rate,) = budget.values()
@@ -171,7 +172,9 @@ def _measured(
         "dropped_words": encoded.dropped_words,
         "rules": len(encoded.layout.rules),
         "bits_per_character": 8 * encoded.sections["text"] / letters,
-        "bits_per_word": 8 * len(encode_layout(unruled)) / count,
+        "bits_per_word": 8 * len(bare) / count,
+        "own_letters": len(encoded.layout.letters),
+        "bytes_own_letters": len(encode_layout(unruled)) - len(bare),
     }
     for name, peer in theirs.items():
         container = CONTAINER if peers[name].name == "avif" else 0
