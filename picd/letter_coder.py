@@ -1,8 +1,8 @@
 """Lossless coding of the page's own letters (docs/FORMAT.md, section layout).
 
 The text is known already, and how it is set. For each face and size the letters come that are in
-it, the most frequent first: whether it is the page's own, how much wider, and where its coverage
-differs from the face's. Differences lie along the edges of the letter, which an outline drawn in
+it, the most frequent first: whether it is the page's own, and by how much its coverage differs from
+the face's. Differences lie along the edges of the letter, which an outline drawn in
 exact integers tells (:mod:`picd.outlines`), and beside each other.
 """
 

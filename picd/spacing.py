@@ -1,9 +1,8 @@
-"""Where the words and lines of a page are, to a quarter of a pixel.
+"""Where the words of a page are, to a quarter of a pixel.
 
 Engines say where a word is to a pixel or two, and its ink to half a pixel; but a stem of small text
 is one pixel wide. So each letter is laid over the picture and moved to where it fits best, and the
-word's place and width follow from those of its letters, by least squares; then each line is tried
-a little higher and lower.
+word's place and width follow from those of its letters, by least squares.
 """
 
 from __future__ import annotations
@@ -24,15 +23,12 @@ ASIDE = 0.02
 """What a unit aside has to gain, in squared coverage."""
 STIFFNESS = 0.5
 """What pulls a word to its width, as so many letters a unit from its middle would."""
-RISES, WORTH_A_ROW = (-2, -1, 0, 1, 2), 0.9
-"""Units by which lines are tried above and below their rows, and the share of their error at which
-they leave them."""
 Doubles = NDArray[np.float64]
 
 
 def fit_spacing(picture: NDArray[np.uint8], layout: TextLayout) -> TextLayout:
-    """``layout``, no line of it pictured, with its words and lines where they are in ``picture``,
-    uint8 (H, W, 3)."""
+    """``layout``, no line of it pictured, with its words where they are in ``picture``, uint8
+    (H, W, 3)."""
     if not layout.words:
         return layout
     found = inked(picture, render_glyphs(layout))
@@ -44,24 +40,7 @@ def fit_spacing(picture: NDArray[np.uint8], layout: TextLayout) -> TextLayout:
         worse = after > before
         words = zip(layout.words, moved.words, worse, strict=True)
         layout = _with_words(layout, [old if bad else new for old, new, bad in words])
-    return _raised(layout, found)
-
-
-def _raised(layout: TextLayout, found: Floats) -> TextLayout:
-    """The layout with those lines a quarter or half of a pixel higher or lower that fit better so,
-    as in pictures that were resized."""
-    of_line = np.repeat(np.arange(len(layout.lines)), [len(line.words) for line in layout.lines])
-    trials = [_moved_down(layout, [rise] * len(layout.lines)) for rise in RISES]
-    errors = [_fits(Occurrences(trial), found, (0,))[1] for trial in trials]
-    by_line = np.stack([np.bincount(of_line, error, len(layout.lines)) for error in errors])
-    by_line[RISES.index(0)] *= WORTH_A_ROW
-    return _moved_down(layout, np.take(RISES, by_line.argmin(0)).tolist())
-
-
-def _moved_down(layout: TextLayout, units: Sequence[int]) -> TextLayout:
-    pairs = zip(layout.lines, units, strict=True)
-    lines = (replace(line, baseline=line.baseline + more) for line, more in pairs)
-    return replace(layout, lines=tuple(lines))
+    return layout
 
 
 def _placed(page: Occurrences, offsets: Doubles, layout: TextLayout) -> list[PlacedWord]:

@@ -122,6 +122,7 @@ def fit_layout(
     spaced = fit_spacing(image, TextLayout(width, height, tuple(lines)))
     for run, line in zip(runs, spaced.lines, strict=True):
         run.placed = [replace(w, x=w.x - run.x * UNITS_PER_PIXEL) for w in line.words]
+    # colours again, now that letters are where those of the picture are
     return TextLayout(width, height, in_columns(_lines(image, runs)))
 
 

@@ -106,19 +106,19 @@ def test_what_cannot_be_sent_is_refused(line):
         encode_layout(TextLayout(64, 64, (line,)))
 
 
-def lettered(levels_of=lambda size: (1, -4, 0, 2)):
-    """GOLDEN with letters of its own: an e, and a capital that is there once."""
+def lettered(*levels: int) -> TextLayout:
+    """GOLDEN with three letters of its own, of these levels over and over."""
     scales, own = layout_scales(GOLDEN), []
     for face, size, character in ((3, 56, "e"), (4, 96, "S"), (3, 56, "d")):
         drawn = outline(face, size, scales[face, size], character)
-        pattern = itertools.cycle(levels_of(size))
-        levels = (next(pattern) if here else 0 for here in reached(drawn).ravel().tolist())
-        own.append(OwnLetter(face, size, character, tuple(levels)))
+        pattern = itertools.cycle(levels)
+        shape = (next(pattern) if here else 0 for here in reached(drawn).ravel().tolist())
+        own.append(OwnLetter(face, size, character, tuple(shape)))
     return replace(GOLDEN, letters=tuple(own))
 
 
 def test_own_letters_survive():
-    layout = lettered()
+    layout = lettered(1, -4, 0, 2)
     back = decode_layout(encode_layout(layout), strings_of(layout), 640, 480)
     assert set(back.letters) == set(layout.letters)
     assert replace(back, letters=()) == replace(layout, letters=())
@@ -126,7 +126,7 @@ def test_own_letters_survive():
 
 
 def test_own_letters_of_pictured_lines_are_not_sent():
-    layout = lettered()
+    layout = lettered(1, -4, 0, 2)
     lines = (replace(layout.lines[0], pictured=True), *layout.lines[1:])
     layout = replace(layout, lines=lines)
     back = decode_layout(encode_layout(layout), strings_of(layout), 640, 480)
@@ -138,15 +138,15 @@ def test_own_letters_cost_by_what_they_say():
         len(encode_layout(layout))
         for layout in (
             GOLDEN,
-            lettered(lambda size: (0, 0, 0, 0, 0, 0, 0, 1)),
-            lettered(lambda size: (4, -3, 2, -1)),
+            lettered(0, 0, 0, 0, 0, 0, 0, 1),
+            lettered(4, -3, 2, -1),
         )
     )
     assert plain < faint < busy
 
 
 def test_more_own_letters_than_a_page_needs_are_refused(monkeypatch):
-    layout = lettered()
+    layout = lettered(1, -4, 0, 2)
     data = encode_layout(layout)
     monkeypatch.setattr("picd.letter_coder.MAX_PIXELS", 100)
     with pytest.raises(BitstreamError, match="letters"):

@@ -1,6 +1,5 @@
 """Words are put where they are, and letters sent that are the page's own."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -51,12 +50,6 @@ def moved(layout: TextLayout, by: int) -> TextLayout:
     return replace(layout, lines=tuple(lines))
 
 
-def with_baselines(layout: TextLayout, change: Callable[[int, int], int]) -> TextLayout:
-    rows = enumerate(layout.lines)
-    lines = (replace(line, baseline=change(row, line.baseline)) for row, line in rows)
-    return replace(layout, lines=tuple(lines))
-
-
 def error(layout: TextLayout, picture: np.ndarray) -> float:
     return float(((page_of(layout).astype(float) - picture) ** 2).mean())
 
@@ -75,16 +68,6 @@ def test_words_return_to_where_they_are(ink: tuple[int, int, int]) -> None:
     ]
     assert np.mean(np.array(aside) <= 1) > 0.9
     assert error(found, picture) < 0.15 * error(wrong, picture)
-
-
-def test_lines_return_to_their_rows() -> None:
-    truth = layout_in(face_named("Liberation Sans"))
-    truth = with_baselines(truth, lambda row, base: base + (0, 1, 2, -1, 1, 0)[row])
-    wrong = with_baselines(truth, lambda row, base: base + (0, -1, -2, 1, 1, -2)[row])
-    found = fit_spacing(page_of(truth), wrong)
-    assert [a.baseline - b.baseline for a, b in zip(found.lines, truth.lines, strict=True)] == (
-        [0] * len(truth.lines)
-    )
 
 
 def test_words_in_another_face_come_nearer() -> None:
