@@ -24,11 +24,13 @@ Key = tuple[int, int, str]
 def inked(picture: NDArray[np.uint8], glyphs: GlyphImage) -> Floats:
     """The coverage, 0..1, that ink and ground of the lines say of a picture (H, W, 3); 0 outside
     their boxes."""
-    ground = glyphs.ground.astype(np.float32)
-    axis = glyphs.ink - ground
-    power = (axis * axis).sum(2)
-    share = ((picture - ground) * axis).sum(2) / np.maximum(power, 1)
-    return np.where(glyphs.box > 0, np.clip(share, 0, 1), 0).astype(np.float32)
+    inside = glyphs.box > 0
+    ground = glyphs.ground[inside].astype(np.float32)
+    axis = glyphs.ink[inside] - ground
+    share = ((picture[inside] - ground) * axis).sum(1) / np.maximum((axis * axis).sum(1), 1)
+    result = np.zeros(inside.shape, np.float32)
+    result[inside] = np.clip(share, 0, 1)
+    return result
 
 
 @dataclass

@@ -6,6 +6,7 @@ pitch. Each edge is one of a few guesses made from the rectangles before it, or 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TypeVar
 
 from picd.adaptive import AdaptiveBits, LayoutPrior
@@ -24,6 +25,7 @@ Colour = tuple[int, int, int]
 T = TypeVar("T", int, Colour)
 
 
+@lru_cache(maxsize=4)  # a page is coded several times while its budget is shared out
 def encode_rules(rules: tuple[Rule, ...]) -> bytes:
     """The bytes of at most 255 rules; none for none."""
     if not rules:

@@ -306,8 +306,8 @@ def _areas(
         if gap:
             kernel = np.ones((gap, gap), np.uint8)
             joined, least = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel), LARGE
-        for x, y, w, h, area in _components(joined):
-            if area < max(least, MIN_FILL * w * h):
+        for x, y, w, h, area in _components(joined, least):
+            if area < MIN_FILL * w * h:
                 continue
             x0, y0, x1, y1 = _without_tips(joined[y : y + h, x : x + w])
             x0, y0, x1, y1 = x + x0, y + y0, x + x1, y + y1
@@ -366,8 +366,8 @@ def _areas_of_their_own(areas: list, errors: list[NDArray[np.uint8]]) -> NDArray
     return own
 
 
-def _components(mask: NDArray[np.uint8]) -> list[list[int]]:
-    """[x, y, width, height, area] of the 4-connected components of a mask."""
+def _components(mask: NDArray[np.uint8], least: int = 1) -> list[list[int]]:
+    """[x, y, width, height, area] of the 4-connected components of a mask, of ``least`` pixels."""
     left, top, width, height = cv2.boundingRect(mask)
     if not width:
         return []
@@ -383,4 +383,4 @@ def _components(mask: NDArray[np.uint8]) -> list[list[int]]:
         x1, y1 = (np.maximum.reduceat(v, starts) + 1 for v in (x, y))
         areas = np.diff(starts, append=len(labels))
         stats = np.stack([x0, y0, x1 - x0, y1 - y0, areas], 1)
-    return (stats + (left, top, 0, 0, 0)).tolist()
+    return (stats[stats[:, 4] >= least] + (left, top, 0, 0, 0)).tolist()

@@ -15,7 +15,6 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -114,11 +113,12 @@ class Prior:
         kinds = []
         for kind in range(STATIC_KINDS):
             fingerprints = np.cumsum(arrays[f"gap{kind}"], dtype=np.uint64).astype(np.uint32)
+            stops = np.cumsum(arrays[f"kept{kind}"], dtype=np.uint32)
             kinds.append(
                 _Followers(
                     32 - int(arrays[f"bits{kind}"]),
                     array("I", fingerprints.tobytes()),
-                    array("I", accumulate(arrays[f"kept{kind}"].tolist(), initial=0)),
+                    array("I", bytes(4) + stops.tobytes()),
                     arrays[f"confidence{kind}"].tobytes(),
                     arrays[f"byte{kind}"].tobytes(),
                     arrays[f"step{kind}"].tobytes(),

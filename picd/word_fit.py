@@ -22,6 +22,8 @@ MODEL_ASCENT, MODEL_ROWS, MODEL_PAD = 40, 56, 8
 LONE_CORRELATION, STRANGE_CORRELATION = 0.6, 0.7
 """What a single character on its line needs, or a word on a row of its own, and what symbols and
 letters need that are of no size of the page: mostly these are icons."""
+GROUND = 0.1
+"""Quantile of a row of a word that is ground."""
 THIN = frozenset("-–—_=~.…·:")
 """Marks of a row or two, which another row leaves nothing in common with."""
 
@@ -112,12 +114,15 @@ def telling_words(run: Run, count: int) -> list[PlacedWord]:
 
 
 def ink_over(run: Run, words: Sequence[PlacedWord], face: int, size: int, scale: int) -> float:
-    """Logarithm of the ink of ``words`` over what they have in ``face``."""
-    both = [drawn_and_found(run, word, face, size, scale) for word in words]
-    drawn, found = (
-        max(float(sum(part.sum() for part in parts)), 1.0) for parts in zip(*both, strict=True)
-    )
-    return float(np.log(found / drawn))
+    """Logarithm of the ink of ``words`` over what they have in ``face``. What most of a row has is
+    a ground of two tones and no ink."""
+    drawn = found = 0.0
+    for word in words:
+        model, seen = drawn_and_found(run, word, face, size, scale)
+        if seen.size:
+            drawn += float(model.sum())
+            found += float((seen - np.quantile(seen, GROUND, axis=1, keepdims=True)).sum())
+    return float(np.log(max(found, 1.0) / max(drawn, 1.0)))
 
 
 def mean_correlation(

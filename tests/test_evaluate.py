@@ -39,6 +39,7 @@ def test_evaluation_measures_every_stage_at_every_rate(
         assert float(row["typeset_cer"]) < float(row["draft_cer"])
         assert 0.5 < float(row["noise_text"]) <= 1 and 0.5 < float(row["jpeg_95_text"]) <= 1
         assert float(row["sent_text"]) > 0.5 > float(row["draft_text"])
+        assert float(row["typeset_sure"]) > 0.8 > float(row["draft_sure"])
         # one of fifteen is nowhere to be read
         assert float(row["sent_right"]) == pytest.approx(14 / 15)
         assert 0.7 < float(row["original_right_enlarged"]) <= 14 / 15

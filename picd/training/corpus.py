@@ -25,7 +25,10 @@ _BLOCKS = frozenset(
     " paragraph item note caption option label button".split()
 )
 _HIDDEN = frozenset(("script", "style", "head", "svg", "info"))
+_COMMON = frozenset(("the", "to", "of", "and", "for"))
 _MAX_FILE_BYTES = 4_000_000
+MAX_FOLDER_BYTES = 1_000_000
+"""Of one folder, so that the longest manuals do not outweigh all others."""
 
 
 class _Lines(HTMLParser):
@@ -62,8 +65,11 @@ class _Lines(HTMLParser):
 
 
 def documents(folder: Path) -> Iterator[list[str]]:
-    """The documents below ``folder``, each a list of paragraphs or short lines, in fixed order."""
-    for path in sorted(folder.rglob("*")):
+    """The documents below ``folder``, each a list of paragraphs or short lines, in an order that is
+    random, but always the same."""
+    paths = sorted(folder.rglob("*"))
+    random.Random(0).shuffle(paths)
+    for path in paths:
         if path.is_symlink() or not path.is_file():
             continue
         if path.suffix == ".mo":
@@ -75,9 +81,10 @@ def documents(folder: Path) -> Iterator[list[str]]:
         elif path.suffix in _MARKUP:
             parser = _Lines()
             parser.feed(path.read_text("utf-8", "ignore"))
-            yield parser.finish()
+            yield _unless_foreign(parser.finish())
         elif path.suffix in _PLAIN:
-            yield re.split(r"\n\s*\n|\n(?=\s*[-*+#=])", path.read_text("utf-8", "ignore"))
+            text = path.read_text("utf-8", "ignore")
+            yield _unless_foreign(re.split(r"\n\s*\n|\n(?=\s*[-*+#=])", text))
         elif path.suffix == ".json":
             yield _page(path)
 
@@ -106,18 +113,23 @@ def _archive(path: Path) -> Iterator[list[str]]:
 
 def _page(path: Path) -> list[str]:
     lines: dict[int, list[str]] = {}
-    page = json.loads(path.read_text("utf-8"))
+    try:
+        page = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        return []
     for word in page.get("words", ()) if isinstance(page, dict) else ():
         lines.setdefault(word["line"], []).append(word["text"])
     return [" ".join(words) for words in lines.values()]
 
 
 def screen_texts(folders: list[Path], seed: int = 0) -> Iterator[str]:
-    """The documents as text with one line a row, repeated paragraphs dropped, in random order."""
+    """The documents as text with one line a row, repeated paragraphs dropped, in random order; of
+    each folder no more than about :data:`MAX_FOLDER_BYTES`."""
     chooser = random.Random(seed)
     seen: set[str] = set()
     texts = []
     for folder in folders:
+        size = 0
         for paragraphs in documents(folder):
             rows: list[str] = []
             width = chooser.choice((24, 40, 60, 80, 100, 120))
@@ -129,8 +141,18 @@ def screen_texts(folders: list[Path], seed: int = 0) -> Iterator[str]:
                 rows += textwrap.wrap(paragraph, width, break_long_words=False)
             if rows:
                 texts.append("\n".join(rows) + "\n")
+                size += len(texts[-1])
+            if size > MAX_FOLDER_BYTES:
+                break
     chooser.shuffle(texts)
     return iter(texts)
+
+
+def _unless_foreign(paragraphs: list[str]) -> list[str]:
+    """A document, or nothing where it is too long to have so few of the commonest English words."""
+    words = " ".join(paragraphs).lower().split()
+    common = sum(word in _COMMON for word in words)
+    return [] if len(words) >= 100 and common < 0.01 * len(words) else paragraphs
 
 
 def _is_english(paragraph: str) -> bool:

@@ -5,7 +5,8 @@ and, where guidance is asked for, guided render are compared with the original, 
 its size, AVIF and WebP at our bytes (AVIF's container not counted), or at their floors with their
 own bytes where they cannot go so low. Tesseract reads the text; the encoder used another engine.
 How far its reading can be trusted tell the text in the file against it (``sent_text``), and what it
-reads in originals that are hardly changed. Generated pages know their words: what part of them is
+reads in originals that are hardly changed. So beside the text accuracy stands what part of those
+words that it reads alike in the original at both sizes can be read (``sure``). Generated pages know their words: what part of them is
 in the file (``sent_right``) or can be read (``original_right``, ``render_right``), each letter by
 letter.
 """
@@ -216,13 +217,25 @@ def _texts(picture: np.ndarray) -> tuple[str, str]:
 
 def _likeness(read: tuple[str, str], wanted: tuple[str, str]) -> dict[str, float]:
     """What was read in a picture as it is and enlarged, against what was read in the original: the
-    text accuracy of both, and the character error rate."""
+    text accuracy of both, the character error rate, and the part of the words that were read alike
+    in both originals that was read in either picture."""
     accuracy, enlarged = (jaccard(words(a), words(b)) for a, b in zip(read, wanted, strict=True))
-    return {
+    figures = {
         "text": accuracy,
         "text_enlarged": enlarged,
         "cer": character_error_rate(read[0], wanted[0]),
     }
+    sure = _sure_words(wanted)
+    if sure:
+        either = Counter(words(read[0])) | Counter(words(read[1]))
+        figures["sure"] = (sure & either).total() / sure.total()
+    return figures
+
+
+def _sure_words(read: tuple[str, str]) -> Counter[str]:
+    """The words of two letters and more that two readings have in common."""
+    both = Counter(words(read[0])) & Counter(words(read[1]))
+    return Counter({word: n for word, n in both.items() if sum(map(str.isalnum, word)) > 1})
 
 
 def _true_words(picture: Path) -> list[str]:
