@@ -6,9 +6,9 @@ its size, AVIF and WebP at our bytes (AVIF's container not counted), or at their
 own bytes where they cannot go so low. Tesseract reads the text; the encoder used another engine.
 How far its reading can be trusted tell the text in the file against it (``sent_text``), and what it
 reads in originals that are hardly changed. So beside the text accuracy stands what part of those
-words that it reads alike in the original at both sizes can be read (``sure``). Generated pages know their words: what part of them is
-in the file (``sent_right``) or can be read (``original_right``, ``render_right``), each letter by
-letter.
+words that it reads alike in the original at both sizes can be read (``sure``). Generated pages know
+their words: what part of them is in the file (``sent_right``) or can be read (``original_right``,
+``render_right``), each letter by letter.
 """
 
 from __future__ import annotations
