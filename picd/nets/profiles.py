@@ -34,7 +34,8 @@ class RendererProfile:
     """Sizes of the diffusion renderer: a ``UNet2DConditionModel`` in space-to-depth pixels.
 
     The prompt enters by cross-attention at the coarsest level. ``noise`` is that on the typeset
-    draft at t = 1, in training and in sampling; ``steps`` is the sampler's default.
+    draft at t = 1, in training and in sampling; ``steps`` is the sampler's default, ``trust`` the
+    share of the residual that it takes.
     """
 
     space_to_depth: int = 4
@@ -46,6 +47,7 @@ class RendererProfile:
     lora_rank: int = 8
     noise: float = 0.03
     steps: int = 1
+    trust: float = 0.7
 
 
 @dataclass(frozen=True)
