@@ -21,7 +21,7 @@ GOLDEN_LINES = (
     ("Größe:", "1280", "×", "720", "☕"),
 )
 GOLDEN_BYTES = bytes.fromhex(
-    "68f06980ffbf299e552c6b641176a5eea9a6f2677bc1f5aa98e83c7bb9a4c1ff7446e71ddf7f9f9e17"
+    "b95ad019fb9c030e22a8c65c4733da821a5fa4563431bc41e496a5e3b8664595d584958a007cbe161f73"
 )
 """Changes with the text prior, that is with the model id, and only then."""
 
