@@ -367,7 +367,7 @@ def _areas_of_their_own(areas: list, errors: list[NDArray[np.uint8]]) -> NDArray
 
 
 def _components(mask: NDArray[np.uint8], least: int = 1) -> list[list[int]]:
-    """[x, y, width, height, area] of the 4-connected components of a mask, of ``least`` pixels."""
+    """[x, y, width, height, area] of the 4-connected components of at least ``least`` pixels."""
     left, top, width, height = cv2.boundingRect(mask)
     if not width:
         return []

@@ -38,6 +38,19 @@ def test_the_seed_decides_the_noise(codec: Codec, scene: dict, monkeypatch) -> N
     assert np.array_equal(seen[0], seen[1]) and not np.array_equal(seen[0], seen[2])
 
 
+def test_the_sampler_takes_its_share_of_the_residual(
+    codec: Codec, scene: dict, monkeypatch
+) -> None:
+    def changed(trust: float) -> np.ndarray:
+        monkeypatch.setattr(codec.renderer.space, "trust", np.float32(trust))
+        image = codec.renderer.render(**scene, seed=0, steps=1).image
+        return image.astype(float) - scene["typeset"]
+
+    everything, half, nothing = changed(1), changed(0.5), changed(0)
+    assert not nothing.any() and np.abs(everything).max() > 4
+    assert np.abs(half - everything / 2).mean() < 0.3  # of a level, for rounding
+
+
 @pytest.mark.parametrize("steps", [1, 2, 8])
 def test_every_step_is_seen(codec: Codec, scene: dict, steps: int) -> None:
     seen = []

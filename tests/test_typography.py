@@ -253,6 +253,19 @@ def test_a_short_run_is_bold_only_where_it_has_more_ink_than_others(name):
     assert FACES[run.face].name == name
 
 
+def test_a_ground_of_two_tones_makes_no_word_bold():
+    image, words = with_other_words(NAMES["Open Sans"])
+    runs = [run for row in range(3) for run in typography._fitted(image, words_of(words, row))]
+    (run,) = typography._fitted(image, [replace(word, line=3) for word in words[:2]])
+    lower = run.alpha[len(run.alpha) // 2 :]
+    lower[:] = np.maximum(lower, 0.15)  # as on a tab
+    for other in runs[1:]:
+        other.face, other.size = NAMES["Open Sans"], 60
+    run.face, run.size = NAMES["Open Sans Bold"], 60
+    agree_on_weight([run, *runs[1:]])
+    assert FACES[run.face].name == "Open Sans"
+
+
 @pytest.mark.parametrize(("thicker", "name"), [(1.22, "Open Sans"), (1.6, "Open Sans Bold")])
 def test_light_words_on_dark_are_bold_only_where_they_are_much_thicker(thicker, name):
     image, words = with_other_words(NAMES["Open Sans"])
