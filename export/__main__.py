@@ -59,7 +59,7 @@ def export(
     codec = load_averaged(ImageCodec(profile.codec), codec_run)
     renderer = load_averaged(build(profile.renderer), renderer_run)
     screen = screen_renderer(profile.renderer, lora_run, renderer) if lora_run else None
-    for module in (codec.analysis, codec.synthesis, codec.hyper_analysis, renderer):
+    for module in (codec.analysis, codec.synthesis, codec.entropy.hyper_analysis, renderer):
         round_to_half(module)
     for module in codec.modules():
         if isinstance(module, ExactConv2d):

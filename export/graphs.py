@@ -55,12 +55,13 @@ def codec_graphs(codec: ImageCodec) -> Iterator[Graph]:
     z = _integers((1, profile.hyper_channels, side // 64, side // 64), 8, random)
     features = _integers((1, profile.hyper_features, side // 16, side // 16), 127, random).abs()
     yield Graph("analysis", codec.analysis, {"picture": picture, "glyphs": glyphs}, ("latents",))
-    yield Graph("hyper_analysis", codec.hyper_analysis, {"latents": latents}, ("hyper",))
-    yield Graph("hyper_synthesis", codec.hyper_synthesis, {"hyper": z}, ("features",), True)
-    for index, context in enumerate(codec.contexts):
+    yield Graph("hyper_analysis", codec.entropy.hyper_analysis, {"latents": latents}, ("hyper",))
+    yield Graph("hyper_synthesis", codec.entropy.hyper_synthesis, {"hyper": z}, ("features",), True)
+    window = torch.nn.functional.pad(features, (1, 0, 1, 0))
+    for index, context in enumerate(codec.entropy.contexts):
         channels = sum(profile.latent_slices[: index + 1]) + 1
-        known = _integers((1, channels, side // 16, side // 16), 127, random)
-        inputs = {"features": features, "known": known}
+        known = _integers((1, channels, side // 16 + 1, side // 16 + 1), 127, random)
+        inputs = {"features": window, "known": known}
         yield Graph(f"context_{index}", context, inputs, ("means", "scales"), True)
     yield Graph("synthesis", codec.synthesis, {"latents": latents, "glyphs": glyphs}, ("draft",))
 

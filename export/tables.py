@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.special import log_ndtr
 
-from picd.nets.codec import RESIDUAL_LIMIT, ImageCodec, scale_table
+from picd.nets.codec import ImageCodec
 
 PRECISION = 24
 HYPER_LIMIT = 31
@@ -15,25 +14,18 @@ HYPER_LIMIT = 31
 def tables(codec: ImageCodec) -> dict[str, np.ndarray]:
     """``latent_counts`` (64, 255) and ``hyper_counts`` (Z, 63), uint32 summing to 2^24 by row;
     ``log_gains`` and ``log_inverse_gains`` (anchors, M) float32."""
-    edges = np.arange(-RESIDUAL_LIMIT, RESIDUAL_LIMIT + 2) - 0.5
-    latent = [_gaussian(edges / scale) for scale in scale_table()]
     symbols = torch.arange(-HYPER_LIMIT, HYPER_LIMIT + 1).float()
     channels = codec.profile.hyper_channels
     with torch.no_grad():
-        hyper, _, _ = codec.hyper_prior._likelihood(symbols.expand(channels, 1, -1).contiguous())
+        prior = codec.entropy.hyper_prior
+        hyper, _, _ = prior._likelihood(symbols.expand(channels, 1, -1).contiguous())
+        latent = 2.0 ** -codec.entropy.costs().double().numpy()
     return {
-        "latent_counts": np.stack([_counts(row) for row in latent]),
+        "latent_counts": np.stack([_counts(np.append(row[:0:-1], row)) for row in latent]),
         "hyper_counts": np.stack([_counts(row) for row in hyper[:, 0].double().numpy()]),
         "log_gains": codec.log_gains.detach().numpy().astype(np.float32),
         "log_inverse_gains": codec.log_inverse_gains.detach().numpy().astype(np.float32),
     }
-
-
-def _gaussian(edges: np.ndarray) -> np.ndarray:
-    """Probabilities between edges, accurate far into both tails."""
-    lower, upper = np.exp(log_ndtr(edges[:-1])), np.exp(log_ndtr(edges[1:]))
-    mirrored = np.exp(log_ndtr(-edges[:-1])) - np.exp(log_ndtr(-edges[1:]))
-    return np.where(edges[:-1] > 0, mirrored, upper - lower)
 
 
 def _counts(probabilities: np.ndarray) -> np.ndarray:

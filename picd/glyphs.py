@@ -31,7 +31,7 @@ from picd.font_metrics import (
 )
 from picd.layout import UNITS_PER_PIXEL, OwnLetter, PlacedWord, TextLayout, TextLine
 from picd.outlines import outline
-from picd.rules import paint_rules
+from picd.rules import GREY, paint_rules
 
 OwnLetters = Mapping[str, OwnLetter]
 NO_LETTERS: OwnLetters = MappingProxyType({})
@@ -280,6 +280,14 @@ def _at(places: NDArray[np.intp], picture: NDArray) -> NDArray[np.float32]:
 def told(glyphs: GlyphImage) -> NDArray[np.bool_]:
     """Where the layout has told everything: words on a ground that is the skeleton's, (H, W)."""
     return (glyphs.box > 0) & (level_distance(glyphs.ground, glyphs.skeleton) <= SAME_GROUND)
+
+
+def bare(page: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.bool_]:
+    """Where a typeset page is the skeleton and nothing else, (H, W): no words, and no difference
+    sent. A skeleton that is grey all over says nothing of its picture."""
+    if (glyphs.skeleton == GREY).all():
+        return np.zeros(page.shape[:2], bool)
+    return (glyphs.box == 0) & (page == glyphs.skeleton).all(-1)
 
 
 def _shade(

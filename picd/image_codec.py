@@ -27,6 +27,8 @@ LATENT_SCALE = 16
 HYPER_SCALE = 64
 MARGIN = 192
 """Pixels of context that the transforms look at, rounded up to the alignment."""
+PASSES = ((0, 0), (1, 1), (0, 1), (1, 0))
+"""First row and column of each pass over a slice's places, which takes every second of both."""
 CORE, CORE_SIDE = (6, 12), 5
 """Levels of difference that are dropped and kept, by the largest in a square of so many pixels."""
 Latents = NDArray[np.float32]
@@ -119,15 +121,15 @@ class ImageCodec:
 
     def _in_place(self, latents: QuantisedLatents) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
         """Symbols and scale indices out of the coding order, each like y_hat."""
-        h, w = latents.y.shape[2:]
-        symbols = np.empty((latents.y.shape[1], h * w), np.int32)
-        scales = np.empty(symbols.shape, np.uint8)
+        symbols = np.empty(latents.y.shape, np.int32)
+        scales = np.empty(latents.y.shape, np.uint8)
         passes = iter(latents.passes)
         for start, stop in self._bounds():
-            for place in _checkerboard(h, w):
+            for row, column in PASSES:
                 for whole, part in zip((symbols, scales), next(passes), strict=True):
-                    whole[start:stop, place] = part.reshape(stop - start, -1)
-        return symbols.reshape(latents.y.shape), scales.reshape(latents.y.shape)
+                    place = whole[0, start:stop, row::2, column::2]
+                    place[...] = part.reshape(place.shape)
+        return symbols, scales
 
     def write(self, latents: QuantisedLatents) -> bytes:
         """The image section."""
@@ -251,42 +253,33 @@ class ImageCodec:
         return np.exp(log).astype(np.float32)[None, :, None, None]
 
     def _passes(self, z: Latents, target: Latents | None, coder: _Coder) -> Latents:
-        """All slices, each in two checkerboard passes; ``coder`` turns targets into y_hat."""
-        features = self.models["hyper_synthesis"](z)[0]
-        h, w = features.shape[2:]
-        places = _checkerboard(h, w)
-        anchor = np.zeros((h, w), np.float32)
-        anchor.ravel()[places[0]] = 127
+        """All slices, each in four passes; ``coder`` turns targets into y_hat."""
+        features = np.pad(self.models["hyper_synthesis"](z)[0], ((0, 0), (0, 0), (1, 1), (1, 1)))
+        h, w = (side - 2 for side in features.shape[2:])
         channels = sum(self.slices)
-        decoded = np.zeros((channels, h * w), np.float32)
-        wanted = None if target is None else target.reshape(channels, h * w)
-        # what is decoded, as the contexts see it; after a slice's channels, where its anchors are
-        known = np.zeros((1, channels + 1, h, w), np.float32)
+        decoded = np.zeros((channels, h, w), np.float32)
+        # what is decoded, as the contexts see it; after a slice's channels, where it is decoded
+        known = np.zeros((1, channels + 1, h + 2, w + 2), np.float32)
         for index, (start, stop) in enumerate(self._bounds()):
-            for number, place in enumerate(places):
-                known[0, stop] = number * anchor
-                means, scales = self.models[f"context_{index}"](features, known[:, : stop + 1])
-                mean = means.reshape(-1, h * w)[:, place] / 8
-                scale = scales.reshape(-1, h * w)[:, place].astype(np.uint8)
-                residual = coder.latents(
-                    None if wanted is None else wanted[start:stop, place] - mean, scale
+            for row, column in PASSES:
+                window = (..., slice(row, row + h + 1), slice(column, column + w + 1))
+                means, scales = self.models[f"context_{index}"](
+                    features[window], known[:, : stop + 1][window]
                 )
-                decoded[start:stop, place] = mean + residual
-                known[0, start:stop] = as_context(decoded[start:stop]).reshape(-1, h, w)
+                mean, scale = means[0] / 8, scales[0].astype(np.uint8)
+                place = (slice(start, stop), slice(row, None, 2), slice(column, None, 2))
+                wanted = None if target is None else target[0][place] - mean
+                decoded[place] = mean + coder.latents(wanted, scale)
+                now_known = known[0, start : stop + 1, 1 + row : -1 : 2, 1 + column : -1 : 2]
+                now_known[:-1], now_known[-1] = as_context(decoded[place]), 127
             known[0, stop] = 0
-        return decoded.reshape(1, channels, h, w)
+        return decoded[None]
 
     def _bounds(self) -> Iterator[tuple[int, int]]:
         start = 0
         for channels in self.slices:
             yield start, start + channels
             start += channels
-
-
-def _checkerboard(h: int, w: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Places of the anchors among h x w, and of the others."""
-    anchor = np.add.outer(np.arange(h), np.arange(w)) % 2 == 0
-    return np.flatnonzero(anchor), np.flatnonzero(~anchor)
 
 
 def gain_level(quality: float, scale: int) -> float:

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from picd.glyphs import GlyphImage
+from picd.glyphs import GlyphImage, bare
 from picd.guidance import Guide
 from picd.image_codec import as_picture, glyph_planes, picture_planes
 from picd.latent_space import latent_space
@@ -59,7 +59,8 @@ class Renderer:
         guide: Guide | None = None,
         on_step: OnStep | None = None,
     ) -> Rendering:
-        """The picture X_hat, uint8 (H, W, 3), a function of its arguments alone.
+        """The picture X_hat, uint8 (H, W, 3), a function of its arguments alone. Where the typeset
+        page is bare it stays: what is sent exactly needs no rendering.
 
         Raises:
             ModelError: guidance is asked for and the models have no guidance networks.
@@ -69,7 +70,13 @@ class Renderer:
         steps = self.default_steps if steps is None else steps
         if not 1 <= steps <= MAX_STEPS:
             raise ValueError(f"steps must be in 1..{MAX_STEPS}, got {steps}")
-        height, width = draft.shape[:2]
+        exact = bare(typeset, glyphs)[..., None]
+
+        def picture(latents: NDArray[np.float32]) -> NDArray[np.uint8]:
+            image = as_picture(self.space.picture(latents), *draft.shape[1::-1])
+            np.copyto(image, typeset, where=exact)
+            return image
+
         if on_step:
             on_step(0, steps, typeset)
         # nothing here is kept longer than it is needed: at 4K each is 100 MB or more
@@ -84,13 +91,13 @@ class Renderer:
             if guide:
                 x0_hat = guide.step(x0_hat, last=step == steps)
             if on_step:
-                on_step(step, steps, as_picture(self.space.picture(x0_hat), width, height))
+                on_step(step, steps, picture(x0_hat))
             x_t -= np.float32(point.signal) * x0_hat
             x_t *= np.float32(target.noise / point.noise)
             x0_hat *= np.float32(target.signal)
             x_t += x0_hat
             del x0_hat
-        image = as_picture(self.space.picture(x_t), width, height)
+        image = picture(x_t)
         seconds = time.perf_counter() - start
         if guide:
             return Rendering(image, steps, seconds - guide.seconds, guide.seconds, guide.blended)

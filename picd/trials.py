@@ -29,7 +29,7 @@ LOWEST_REFINED = 2.0
 """Below this quality there is hardly one to go down to."""
 STEPS, MORE, TRIES = 8, 3, 4
 """Steps of refinement at the first quality tried, and at each further one; so many are tried."""
-SAVED = 1.03
+SAVED = 1.01
 """How much more the latents of that first quality cost before they are refined."""
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import picd.codec
 from picd import Codec
 from picd.codec import layout_text, layout_words
 from picd.errors import BitstreamError, PicdError
@@ -80,6 +81,22 @@ def test_a_tight_budget_drops_words_rather_than_refuse(codec: Codec, page: np.nd
     roomy, tight = (codec.encode(page, max_bytes=budget) for budget in (4000, 115))
     assert roomy.dropped_words == 0 and tight.dropped_words > 0 and tight.bytes <= 115
     assert tight.dropped_words + len(tight.layout.words) == len(roomy.layout.words)
+
+
+def test_a_page_with_little_on_it_spends_its_bytes(
+    codec: Codec, page: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = 1800
+    generous = codec.encode(page, max_bytes=budget)
+    monkeypatch.setattr(picd.codec, "THRIFTY", 0.0)
+    thrifty = codec.encode(page, max_bytes=budget)
+    assert max(thrifty.bytes, generous.bytes) <= budget
+    assert len(generous.layout.letters) > len(thrifty.layout.letters)
+    errors = [
+        np.mean((codec.decode(e.data, stage="typeset").image - page.astype(float)) ** 2)
+        for e in (generous, thrifty)
+    ]
+    assert errors[0] < 0.9 * errors[1]
 
 
 def test_bpp_counts_the_whole_file(codec: Codec, page: np.ndarray) -> None:

@@ -105,22 +105,22 @@ def read_latents(folder: Path, image: bytes, width: int, height: int) -> np.ndar
     y = np.zeros((sum(slices), 4 * rows, 4 * columns), np.float32)
     start = 0
     for index, size in enumerate(slices):
-        for second in (False, True):
+        coded = np.zeros(y.shape[1:])
+        for row, column in ((0, 0), (1, 1), (0, 1), (1, 0)):
             known = np.clip(np.floor(4 * y[: start + size] + 0.5), -127, 127)
-            parity = np.indices(y.shape[1:]).sum(0) % 2
-            mark = np.where((parity == 0) & second, 127, 0).astype(np.float32)
-            known = np.concatenate([known, mark[None]])[None].astype(np.float32)
-            means, scales = run(f"context_{index}", features, known)
-            places = [
-                (c, i, j)
-                for c in range(size)
-                for i in range(y.shape[1])
-                for j in range(y.shape[2])
-                if (i + j) % 2 == second
-            ]
+            known = np.concatenate([known, 127 * coded[None]])
+            inputs = (
+                np.pad(a, ((0, 0), (1, 1), (1, 1)))[
+                    None, :, row : row + 4 * rows + 1, column : column + 4 * columns + 1
+                ].astype(np.float32)
+                for a in (features[0], known)
+            )
+            means, scales = run(f"context_{index}", *inputs)
+            places = list(np.ndindex(scales.shape[1:]))
             for c, i, j in sorted(places, key=lambda place: scales[0][place]):
                 symbol = reader.symbol(scale_bounds[int(scales[0, c, i, j])])
-                y[start + c, i, j] = means[0, c, i, j] / 8 + symbol - limit
+                y[start + c, row + 2 * i, column + 2 * j] = means[0, c, i, j] / 8 + symbol - limit
+            coded[row::2, column::2] = 1
         start += size
     return y
 

@@ -27,7 +27,7 @@ from picd.codec import layout_text
 from picd.image_codec import ImageCodec
 from picd.layout import PlacedWord, TextLayout, TextLine, TextStyle
 from picd.layout_coder import encode_layout
-from picd.nets.codec import HyperSynthesis, SliceContext
+from picd.nets.entropy import HyperSynthesis, SliceContext
 from picd.nets.exact import ACCUMULATOR_LIMIT, ACTIVATION_LIMIT, ExactConv2d
 from picd.nets.profiles import COMPACT
 from picd.runtime import Models, Network

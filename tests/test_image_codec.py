@@ -16,7 +16,7 @@ from picd.errors import BitstreamError
 from picd.glyphs import render_glyphs
 from picd.image_codec import ImageCodec
 from picd.layout import TextLayout
-from picd.nets.codec import SliceContext
+from picd.nets.entropy import SliceContext
 from picd.nets.exact import ACCUMULATOR_LIMIT, ExactConv2d
 from picd.nets.profiles import COMPACT
 from picd.runtime import Models

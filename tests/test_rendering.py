@@ -11,7 +11,7 @@ import pytest
 import picd.latent_space
 from picd import Codec, runtime
 from picd.glyphs import render_glyphs, typeset
-from picd.layout import TextLayout
+from picd.layout import Rule, TextLayout
 from picd.rendering import Renderer
 from picd.runtime import Models
 
@@ -49,6 +49,29 @@ def test_the_sampler_takes_its_share_of_the_residual(
     everything, half, nothing = changed(1), changed(0.5), changed(0)
     assert not nothing.any() and np.abs(everything).max() > 4
     assert np.abs(half - everything / 2).mean() < 0.3  # of a level, for rounding
+
+
+def test_bare_ground_stays(codec: Codec, scene: dict, page: np.ndarray, monkeypatch) -> None:
+    """Where a rule is all that was sent the page is exact; beside it, and without it, it is not."""
+    space, estimate = codec.renderer.space, codec.renderer.space.estimate
+    darker = np.float32(0.04)
+    monkeypatch.setattr(space, "estimate", lambda *a, **more: estimate(*a, **more) - darker)
+    height, width = page.shape[:2]
+    panel = Rule(40, 30, 240, 130, (250, 250, 250))
+    glyphs = render_glyphs(TextLayout(width, height, rules=(panel,)))
+    draft = scene["draft"].copy()
+    draft[30:130, 40:240] = 250
+    draft[60:70, 100:130] = 90  # a difference was sent here
+    scene = {"draft": draft, "typeset": typeset(draft, glyphs), "glyphs": glyphs}
+    image = codec.renderer.render(**scene, seed=0, steps=1).image
+    changed = (image != scene["typeset"]).any(-1)
+    inside = changed[30:130, 40:240]
+    assert inside[30:40, 60:90].all() and inside.sum() == 300
+    assert changed[150:].mean() > 0.9
+    image = codec.renderer.render(
+        **scene | {"glyphs": render_glyphs(TextLayout(width, height))}, seed=0, steps=1
+    ).image
+    assert (image != scene["typeset"]).any(-1)[30:130, 40:240].mean() > 0.9
 
 
 @pytest.mark.parametrize("steps", [1, 2, 8])

@@ -87,7 +87,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, base: Path, page: np.ndarray) 
     torch.save({"ema": ImageCodec(TINY.codec).state_dict()}, codec_run / "checkpoint.pt")
     command = (
         f"picd.training renderer --profile sd21 --base {base} --cache {cache} --codec {codec_run} "
-        f"--out {folder / 'renderer'} --device cpu --minutes 0.03 --crop 64 --batch 2 --rate 1e-2"
+        f"--out {folder / 'renderer'} --device cpu --minutes 0.03 --crop 64 --batch 2 --rate 3e-2"
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PROFILES, "sd21", TINY)

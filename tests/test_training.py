@@ -19,6 +19,7 @@ from picd.glyphs import GlyphImage, typeset
 from picd.image_codec import _Counter
 from picd.layout import Word
 from picd.nets.codec import ImageCodec
+from picd.nets.entropy import EntropyModel, between
 from picd.nets.exact import ExactConv2d
 from picd.nets.profiles import SMOKE
 from picd.nets.recogniser import Recogniser
@@ -27,6 +28,7 @@ from picd.prompt import prompt_bytes
 from picd.rules import GREY
 from picd.training import __main__ as training
 from picd.training import codec as codec_stage
+from picd.training import entropy as entropy_stage
 from picd.training import renderer as renderer_stage
 from picd.training.ablate import VARIANTS, Ablation, ControlRenderer, forgetful
 from picd.training.checkpoints import averaged, load_averaged
@@ -89,6 +91,44 @@ def models(runs: Path) -> Path:
     return runs / "models"
 
 
+def test_entropy_model_alone_learns(cache: Path, tmp_path: Path) -> None:
+    options = {"device": torch.device("cpu"), "crop": 64, "batch": 4, "rate": 3e-2}
+    entropy_stage.train(SMOKE, cache, tmp_path, minutes=0.1, resume=False, **options)
+    torch.manual_seed(0)  # as training begins
+    before, after = ImageCodec(SMOKE.codec).state_dict(), averaged(tmp_path)
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"entropy"}
+    data = next(iter(Crops(cache, 64, 32, seed=9)))
+    sizes = []
+    for weights in (before, after):
+        codec = ImageCodec(SMOKE.codec).eval()
+        codec.load_state_dict(weights)
+        with torch.no_grad():
+            sizes.append(float(entropy_stage.bits(codec, data, torch.full((32,), 0.5)).mean()))
+    assert sizes[1] < 0.9 * sizes[0], sizes
+
+
+def test_bits_are_those_of_the_tables_and_fall_down_their_gradient() -> None:
+    """The gradient is that of the mean cost under the noise of rounding, by finite differences."""
+    model = EntropyModel(SMOKE.codec)
+    costs = model.costs().detach()
+    noise, step = torch.arange(-0.4995, 0.5, 0.001), 0.05
+
+    def mean_cost(place: float, row: int) -> float:
+        return between(costs, torch.full_like(noise, row).long(), place + noise).mean().item()
+
+    for place, row in ((0.3, 12), (1.2, 20), (-4.0, 35)):
+        residual = torch.tensor([[place]], requires_grad=True)
+        scale = torch.tensor([[float(row)]], requires_grad=True)
+        bits, symbol = model.bits(residual, scale), abs(round(place))
+        assert bits.item() == pytest.approx(costs[row, symbol].item(), abs=1e-4)
+        bits.backward()
+        slope = (mean_cost(place + step, row) - mean_cost(place - step, row)) / (2 * step)
+        assert residual.grad.item() == pytest.approx(slope, abs=0.02)
+        rows = costs[row + 1, symbol] - costs[row - 1, symbol]
+        assert scale.grad.item() == pytest.approx(rows.item() / 2, abs=1e-4)
+
+
 def test_trained_networks_export_and_code(models: Path, page: np.ndarray) -> None:
     manifest = json.loads((models / "manifest.json").read_text())
     assert all(n["difference_from_torch"] == 0 for n in manifest["networks"].values() if n["exact"])
@@ -105,9 +145,11 @@ def test_shipped_models_can_be_trained_on(models: Path, tmp_path: Path) -> None:
     for graph in models.glob("*.onnx"):
         assert (tmp_path / "again" / graph.name).read_bytes() == graph.read_bytes(), graph.name
     with np.load(models / "tables.npz") as before, np.load(tmp_path / "again/tables.npz") as after:
-        assert all(np.array_equal(before[n], after[n]) for n in before if n != "hyper_counts")
-        p, q = (tables["hyper_counts"] / 2**24 for tables in (before, after))
-        assert (p * np.log2(p / q)).sum(1).mean() < 0.01  # bits a symbol
+        bits = {"hyper_counts": 0.01, "latent_counts": 1e-5}  # a symbol, by other probabilities
+        assert all(np.array_equal(before[n], after[n]) for n in before if n not in bits)
+        for name, most in bits.items():
+            p, q = (tables[name] / 2**24 for tables in (before, after))
+            assert (p * np.log2(p / q)).sum(1).mean() < most, name
     with pytest.raises(PicdError, match="has a run already"):
         unpack(SMOKE, models, tmp_path / "runs")
 
@@ -121,12 +163,13 @@ def test_latents_are_bit_identical_in_torch_and_onnxruntime(runs: Path, models: 
     y = np.random.default_rng(0).normal(0, 4, (1, 8, 12, 8)).astype(np.float32)
     z = np.random.default_rng(1).integers(-9, 10, (1, 4, 3, 2)).astype(np.float32)
     with torch.no_grad():
-        expected, _ = network._slices(
-            torch.from_numpy(y), network.hyper_synthesis(torch.from_numpy(z))
-        )
+        features = network.entropy.hyper_synthesis(torch.from_numpy(z))
+        expected, bits = network.entropy.slices(torch.from_numpy(y), features)
 
-    decoded = ours._passes(z, y, _Counter(ours.tables, thrift=0))
+    counter = _Counter(ours.tables, thrift=0)
+    decoded = ours._passes(z, y, counter)
     assert np.array_equal(decoded, expected.numpy())
+    assert counter.bits == pytest.approx(float(bits), rel=5e-3)
 
 
 def test_lora_learns_beside_frozen_weights(runs: Path) -> None:

@@ -31,14 +31,21 @@ def _clamp(x: Tensor, low: float, high: float) -> Tensor:
 
 
 class ExactConv2d(nn.Module):
-    """Convolution of integer activations, (N, C, H, W) -> (N, C', H, W), padding "same".
+    """Convolution of integer activations, (N, C, H, W) -> (N, C', H, W) by default.
 
     ``low`` and ``high`` bound the integer outputs: (0, 127) is a clipped ReLU. The weight
     is trained as a real number and used as ``round(weight * 2^shift)``.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, low: int = 0, high: int = ACTIVATION_LIMIT
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        low: int = 0,
+        high: int = ACTIVATION_LIMIT,
+        stride: int = 1,
+        padding: int | None = None,
     ) -> None:
         super().__init__()
         fan_in = inputs * kernel * kernel
@@ -47,7 +54,8 @@ class ExactConv2d(nn.Module):
         self.shift = int(math.floor(math.log2(WEIGHT_LIMIT / (4 * deviation))))
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel) * deviation)
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.kernel, self.low, self.high = kernel, low, high
+        self.low, self.high = low, high
+        self.stride, self.padding = stride, kernel // 2 if padding is None else padding
         self.frozen = False
 
     def freeze(self) -> None:
@@ -76,6 +84,7 @@ class ExactConv2d(nn.Module):
             return float((sums + self.integer_bias().abs()).max())
 
     def forward(self, x: Tensor) -> Tensor:
-        accumulated = F.conv2d(x, self.integer_weight(), self.integer_bias(), 1, self.kernel // 2)
+        weight, bias = self.integer_weight(), self.integer_bias()
+        accumulated = F.conv2d(x, weight, bias, self.stride, self.padding)
         rescaled = round_half_up(accumulated * 2.0**-self.shift)
         return _clamp(rescaled, self.low, self.high)

@@ -14,13 +14,13 @@ class CodecProfile:
     ``lambdas``: rate-distortion weight (bpp + lambda * 255^2 * MSE) at quality 1 and 100.
     """
 
-    latent_slices: tuple[int, ...] = (16, 16, 32, 57)
+    latent_slices: tuple[int, ...] = (4, 12, 16, 32, 57)
     hidden: tuple[int, int] = (96, 144)
     blocks: tuple[int, int] = (2, 2)
     synthesis_blocks: tuple[int, int] = (3, 3)
     hyper_channels: int = 48
     hyper_features: int = 64
-    context_hidden: int = 80
+    context_hidden: int = 128
     gain_anchors: int = 6
     lambdas: tuple[float, float] = (1.2e-5, 1.2e-2)
 

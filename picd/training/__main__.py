@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--max-bytes", type=int, default=4000)
     sweep.add_argument("--steps", type=int, default=None)
     sweep.add_argument("-o", "--out", type=Path, required=True)
-    for stage in ("codec", "renderer", "lora", "recogniser"):
+    for stage in ("codec", "entropy", "renderer", "lora", "recogniser"):
         verb = verbs.add_parser(stage, help=f"train the {stage}")
         verb.add_argument("--minutes", type=float, required=True)
         verb.add_argument("--profile", choices=PROFILES, default="compact")
@@ -66,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
             verb.set_defaults(batch=16, crop=192, rate=2e-3)
             verb.add_argument("--pages", type=Path, nargs="+", required=True)
             verb.add_argument("--held-back", type=Path, default=None, help="pages to measure on")
+        if stage == "entropy":
+            verb.add_argument("--start", type=Path, default=Path("runs/codec"), help="its codec")
+            verb.set_defaults(crop=320, rate=1e-3)
         if stage in ("renderer", "lora"):
             verb.add_argument("--codec", type=Path, default=Path("runs/codec"))
             verb.add_argument("--start", type=Path, help="run whose weights to begin with")
@@ -194,6 +197,10 @@ def main() -> int:
             from picd.training import codec
 
             codec.train(profile, arguments.cache, out, **options)
+        elif arguments.verb == "entropy":
+            from picd.training import entropy
+
+            entropy.train(profile, arguments.cache, out, start=arguments.start, **options)
         elif arguments.verb == "recogniser":
             from picd.training import recogniser
 

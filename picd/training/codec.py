@@ -37,9 +37,14 @@ BALANCE = 0.35
 def coded(codec: ImageCodec, batch: Batch, position: torch.Tensor) -> tuple[CodecOutput, Tensor]:
     """The codec on what the skeleton does not tell, and its draft (N, 3, H, W), not clipped; see
     :meth:`picd.image_codec.ImageCodec.analyse`."""
-    untold = 1 - (batch.glyphs[:, 4:5] > 0.5) * (1 - away_from_skeleton(batch))
-    out = codec((batch.picture - batch.skeleton) * untold, batch.glyphs, position)
-    return out, out.draft.float() * untold + batch.skeleton
+    share = untold(batch)
+    out = codec((batch.picture - batch.skeleton) * share, batch.glyphs, position)
+    return out, out.draft.float() * share + batch.skeleton
+
+
+def untold(batch: Batch) -> Tensor:
+    """0 where the layout has told everything, (N, 1, H, W)."""
+    return 1 - (batch.glyphs[:, 4:5] > 0.5) * (1 - away_from_skeleton(batch))
 
 
 def away_from_skeleton(batch: Batch) -> Tensor:

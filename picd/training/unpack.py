@@ -41,7 +41,8 @@ def unpack(profile: Profile, models: Path | None, out: Path) -> list[Path]:
     if shipped.manifest["profile"] != profile.name:
         raise PicdError(f"these models are of profile {shipped.manifest['profile']}")
     networks = {"codec": ImageCodec(profile.codec), "renderer": Renderer(profile.renderer)}
-    fill(networks["codec"], _codec_weights(shipped, networks["codec"]), but=("hyper_prior.",))
+    weights = _codec_weights(shipped, networks["codec"])
+    fill(networks["codec"], weights, but=("entropy.hyper_prior.",))
     fill(networks["renderer"], _renderer_weights(shipped.folder))
     if "guidance_text" in shipped.manifest["networks"]:
         networks["recogniser"] = Recogniser(profile.recogniser)
@@ -72,10 +73,12 @@ def fill(network: nn.Module, weights: dict[str, Tensor], but: tuple[str, ...] = 
 
 def _codec_weights(models: Models, codec: ImageCodec) -> dict[str, Tensor]:
     """All but the hyper-prior, which is fitted in place."""
-    contexts = {f"context_{i}": f"contexts.{i}" for i in range(len(codec.contexts))}
-    parts = ("analysis", "synthesis", "hyper_analysis", "hyper_synthesis")
+    names = {part: part for part in ("analysis", "synthesis")}
+    names |= {part: f"entropy.{part}" for part in ("hyper_analysis", "hyper_synthesis")}
+    slices = range(len(codec.profile.latent_slices))
+    names |= {f"context_{i}": f"entropy.contexts.{i}" for i in slices}
     weights = {}
-    for file, prefix in ({part: part for part in parts} | contexts).items():
+    for file, prefix in names.items():
         found = _weights(models.folder / f"{file}.onnx")
         weights |= {f"{prefix}.{name}": value for name, value in found.items()}
     for name, module in codec.named_modules():
@@ -86,7 +89,11 @@ def _codec_weights(models: Models, codec: ImageCodec) -> dict[str, Tensor]:
         for name in ("log_gains", "log_inverse_gains"):
             weights[name] = torch.from_numpy(tables[name])
         counts = torch.from_numpy(tables["hyper_counts"].astype(np.float32))
-    fit_prior(codec.hyper_prior, counts / counts.sum(1, keepdim=True))
+        latent = torch.from_numpy(tables["latent_counts"].astype(np.float32))
+    magnitudes = latent[:, latent.shape[1] // 2 :].clone()
+    magnitudes[:, 1:] *= 2  # of either sign
+    weights["entropy.residual_logits"] = magnitudes.log()
+    fit_prior(codec.entropy.hyper_prior, counts / counts.sum(1, keepdim=True))
     return weights
 
 
