@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from picd.errors import BitstreamError
+from picd.errors import BitstreamError, ModelError
 from picd.glyphs import GlyphImage, told
 from picd.rules import GREY
 from picd.runtime import ALIGNMENT, Models, pad_to_alignment, tiled
@@ -266,6 +266,8 @@ class ImageCodec:
                 means, scales = self.models[f"context_{index}"](
                     features[window], known[:, : stop + 1][window]
                 )
+                if means.shape[2:] != (h // 2, w // 2):
+                    raise ModelError("this model is of an earlier version: export it again")
                 mean, scale = means[0] / 8, scales[0].astype(np.uint8)
                 place = (slice(start, stop), slice(row, None, 2), slice(column, None, 2))
                 wanted = None if target is None else target[0][place] - mean

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from picd import Codec
-from picd.errors import BitstreamError
+from picd.errors import BitstreamError, ModelError
 from picd.glyphs import render_glyphs
 from picd.image_codec import ImageCodec
 from picd.layout import TextLayout
@@ -134,6 +134,25 @@ def _stored(codec: Codec, name: str) -> dict[str, torch.Tensor]:
     weights = {t.name.removesuffix("_stored"): numpy_helper.to_array(t) for t in graph.initializer}
     state = SliceContext(COMPACT.codec, int(name[-1])).state_dict()
     return {key: torch.tensor(weights[key].astype(np.float32)) for key in state}
+
+
+def test_models_of_an_earlier_version_are_refused(codec: Codec, page: np.ndarray) -> None:
+    """Their contexts tell of every place at once."""
+
+    class Earlier:
+        manifest, tables = codec.models.manifest, codec.models.tables
+
+        def __getitem__(self, name: str):
+            def everywhere(features: np.ndarray, known: np.ndarray) -> list[np.ndarray]:
+                return [np.zeros((1, 4, *features.shape[2:]), np.float32)] * 2
+
+            return everywhere if name.startswith("context_") else codec.models[name]
+
+    earlier, y = ImageCodec(Earlier()), _latents(codec, page)
+    with pytest.raises(ModelError, match="export it again"):
+        earlier.encode(y, 50)
+    with pytest.raises(ModelError, match="export it again"):
+        earlier.decode(codec.image_codec.encode(y, 50), page.shape[1], page.shape[0])
 
 
 def test_garbage_is_refused_or_read_but_never_crashes(codec: Codec) -> None:
