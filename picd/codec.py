@@ -193,6 +193,7 @@ class Codec:
             room = len(text) + len(layout_bytes) - (needed - budget)
             layout, text, layout_bytes = _coded_text(fitted, max(room, 0))
         thrift = _thrift(trial.quality, budget, width * height) if budget and not natural else 1.0
+        # a page with little on it has bytes to spare, now that its quality is known
         if thrift < THRIFTY and len(layout.words) == len(fitted.words):
             richer, same_text, more_bytes = dress(fitted, thrift=thrift)
             again = coded(richer, same_text, more_bytes)

@@ -169,7 +169,8 @@ def test_latents_are_bit_identical_in_torch_and_onnxruntime(runs: Path, models: 
     counter = _Counter(ours.tables, thrift=0)
     decoded = ours._passes(z, y, counter)
     assert np.array_equal(decoded, expected.numpy())
-    assert counter.bits == pytest.approx(float(bits), rel=5e-3)
+    # what is rarer than once in 2^24 costs 24 bits in the tables, and more in training
+    assert 0.95 * float(bits) < counter.bits < 1.005 * float(bits)
 
 
 def test_lora_learns_beside_frozen_weights(runs: Path) -> None:
