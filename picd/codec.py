@@ -195,9 +195,8 @@ class Codec:
         thrift = _thrift(trial.quality, budget, width * height) if budget and not natural else 1.0
         # a page with little on it has bytes to spare, now that its quality is known
         if thrift < THRIFTY and len(layout.words) == len(fitted.words):
-            richer, same_text, more_bytes = dress(fitted, thrift=thrift)
-            again = coded(richer, same_text, more_bytes)
-            if same_text == text and again.image.fits:
+            richer, more_text, more_bytes = dress(fitted, thrift=thrift)
+            if more_text == text and (again := coded(richer, text, more_bytes)).image.fits:
                 trial, layout, layout_bytes = again, richer, more_bytes
         trial = spend(
             trial,

@@ -86,6 +86,16 @@ def error(draft: Tensor, picture: Tensor, weight: Tensor) -> Tensor:
     return 255**2 * (SQUARED * (weight * squared).mean((1, 2, 3)) + LIKENESS * structure)
 
 
+def by_kind(batch: Batch, **values: Tensor) -> dict[str, float]:
+    """For the log: means of values (N,) over the photographs and the screens of a batch."""
+    return {
+        f"{kind}_{name}": float(value[chosen].detach().mean())
+        for kind, chosen in (("photo", batch.natural), ("screen", ~batch.natural))
+        if chosen.any()
+        for name, value in values.items()
+    }
+
+
 def rate_distortion(
     codec: ImageCodec, batch: Batch, position: torch.Tensor
 ) -> tuple[torch.Tensor, dict[str, float]]:
@@ -97,10 +107,7 @@ def rate_distortion(
     bpp = (bits.y_bits + bits.z_bits) / batch.picture[0, 0].numel()
     loss = ((bpp + weight * lost) * (weight / low) ** -BALANCE).mean()
     figures = {"z_bpp": float(bits.z_bits.detach().mean()) / batch.picture[0, 0].numel()}
-    for name, chosen in (("photo", batch.natural), ("screen", ~batch.natural)):
-        if chosen.any():
-            figures[f"{name}_bpp"] = float(bpp[chosen].detach().mean())
-            figures[f"{name}_error"] = float(lost[chosen].detach().mean())
+    figures |= by_kind(batch, bpp=bpp, error=lost)
     return loss, figures
 
 

@@ -1,7 +1,7 @@
 """Train the entropy model of a codec alone: fewer bits for the same latents.
 
 Transforms and gains stay as they are, so drafts do too, and so does what a renderer has learnt of
-them. A step costs a third of one of the whole codec.
+them, and a step needs no synthesis.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 from picd.nets.codec import ImageCodec
 from picd.nets.profiles import Profile
 from picd.training.checkpoints import Run, load_start
-from picd.training.codec import DISTANCES, pictured, untold
+from picd.training.codec import DISTANCES, by_kind, pictured, untold
 from picd.training.data import Batch, Crops
 
 LEAST = 0.004
@@ -67,11 +67,6 @@ def train(
             cost = bits(codec, data, position)
         pixels = data.picture[0, 0].numel()
         loss = (cost / (cost.detach() + LEAST * pixels)).mean()
-        figures = {
-            f"{name}_bpp": float(cost[chosen].detach().mean()) / pixels
-            for name, chosen in (("photo", data.natural), ("screen", ~data.natural))
-            if chosen.any()
-        }
-        run.update(loss, **figures)
+        run.update(loss, **by_kind(data, bpp=cost / pixels))
     run.log()
     run.save()
