@@ -20,7 +20,7 @@ from PIL import Image
 from picd.bitstream import MAX_QUALITY, VERSION, Container, Header
 from picd.content import PHOTOGRAPH, is_screen, screen_likeness
 from picd.errors import PicdError
-from picd.glyphs import GlyphImage, render_glyphs, typeset, word_boxes
+from picd.glyphs import GlyphImage, render_glyphs, typeset, word_mask
 from picd.guidance import Guide
 from picd.image_codec import ImageCodec, Latents
 from picd.images import load_image
@@ -28,6 +28,7 @@ from picd.layout import UNITS_PER_PIXEL, Rule, TextLayout
 from picd.layout_coder import decode_layout, encode_layout
 from picd.letters import fit_letters, price_at_quality, price_at_rate
 from picd.limits import allowed, check_typesetting, text_limit
+from picd.marks import fit_marks
 from picd.ocr import Engine, load_engine
 from picd.pictured import spend
 from picd.prompt import prompt_text
@@ -45,6 +46,8 @@ THRIFTY, PLENTY = 0.6, 16
 """Rules and letters are chosen anew where they have to mend less than this part of what was
 expected, and at the best quality so small a part of it. Thirteen pages: SSIMULACRA2 26.4 to 27.2,
 29.1 to 29.6 dB at 0.03 bits per pixel; 46.4 to 46.9, 31.1 to 31.5 dB at 0.06."""
+MARK_PRICE = 0.3
+"""What a bit of a mark has to mend, over what one of an own letter has to."""
 CHEAPEST_RULE = 300
 """See :data:`picd.rules.PRICE`: less is not worth the bytes at any budget."""
 Picture = NDArray[np.uint8]
@@ -192,12 +195,17 @@ class Codec:
                 raise PicdError(f"{budget} bytes are too few: this picture needs {needed}")
             room = len(text) + len(layout_bytes) - (needed - budget)
             layout, text, layout_bytes = _coded_text(fitted, max(room, 0))
-        thrift = _thrift(trial.quality, budget, width * height) if budget and not natural else 1.0
-        # a page with little on it has bytes to spare, now that its quality is known
-        if thrift < THRIFTY and len(layout.words) == len(fitted.words):
-            richer, more_text, more_bytes = dress(fitted, thrift=thrift)
-            if more_text == text and (again := coded(richer, text, more_bytes)).image.fits:
-                trial, layout, layout_bytes = again, richer, more_bytes
+        if not natural:
+            # now that its quality is known, and what the picture stream does well
+            better = layout
+            thrift = _thrift(trial.quality, budget, width * height)
+            if thrift < THRIFTY and len(layout.words) == len(fitted.words):
+                richer, more_text, _ = dress(fitted, thrift=thrift)
+                better = richer if more_text == text else layout
+            better = _marked(picture, better, trial)
+            more_bytes = encode_layout(better)
+            if better != layout and (again := coded(better, text, more_bytes)).image.fits:
+                trial, layout, layout_bytes = again, better, more_bytes
         trial = spend(
             trial,
             layout,
@@ -390,16 +398,23 @@ def _dressed(
         return layout, text, coded
     pixels = fitted.width * fitted.height
     price = price_at_rate(8 * budget / pixels) if budget else price_at_quality(quality)
-    lettered = replace(layout, letters=fit_letters(picture, layout, thrift * price))
-    more = encode_layout(lettered)
-    if share is None or len(text) + len(more) <= share:
-        return lettered, text, more
+    letters, plain = fit_letters(picture, layout, thrift * price), len(coded)
+    while letters:
+        lettered = replace(layout, letters=letters)
+        more = encode_layout(lettered)
+        if share is None or len(text) + len(more) <= share:
+            return lettered, text, more
+        # cost is about proportional to letters; the best come first
+        part = (share - len(text) - plain) / (len(more) - plain)
+        letters = letters[: min(len(letters) - 1, int(part * len(letters)))]
     return layout, text, coded
 
 
-def _thrift(quality: float, budget: int, pixels: int) -> float:
+def _thrift(quality: float, budget: int | None, pixels: int) -> float:
     """What rules and letters have to mend at the quality that a page has at a budget, over what was
     expected of it: a page with little on it has bytes to spare."""
+    if budget is None:
+        return 1.0
     if quality == MAX_QUALITY:
         return 1 / PLENTY
     return price_at_quality(quality) / price_at_rate(8 * budget / pixels)
@@ -411,11 +426,15 @@ def _fit_rules(
     """The rules of a page. The fewer bytes there are, the more a rule has to mend."""
     price = PRICE if budget is None else min(max(PRICE * 4600 / budget, 800), 20000)
     price = max(thrift * price, CHEAPEST_RULE)
-    words = np.zeros(picture.shape[:2], bool)
-    for line in layout.lines:
-        for x0, y0, x1, y1 in word_boxes(line, *words.shape):
-            words[y0:y1, x0:x1] = True
-    return fit_rules(picture, price, words=words)
+    return fit_rules(picture, price, words=word_mask(layout))
+
+
+def _marked(picture: Picture, layout: TextLayout, trial: Trial) -> TextLayout:
+    """The layout with the marks that are worth more than what the picture stream does there."""
+    price = MARK_PRICE * price_at_quality(trial.image.quality)
+    bits = trial.bits(trial.image.quality)
+    marks = fit_marks(picture, layout, price, word_mask(layout), trial.page, bits)
+    return replace(layout, marks=marks)
 
 
 def _budget(

@@ -30,6 +30,7 @@ from picd.font_metrics import (
     natural_extent,
 )
 from picd.layout import UNITS_PER_PIXEL, OwnLetter, PlacedWord, TextLayout, TextLine
+from picd.marks import paint_marks
 from picd.outlines import outline
 from picd.rules import GREY, paint_rules
 
@@ -53,7 +54,7 @@ LARGEST_KEPT = 64 * UNITS_PER_PIXEL
 class GlyphImage:
     """The typeset page. ``coverage`` (H, W) is the share of a pixel that is ink, 0..255; ``box``
     (H, W) is 1 where a word's ground is painted; ``ink`` and ``ground`` (H, W, 3) are the RGB
-    colours there, 0 elsewhere; ``skeleton`` (H, W, 3) is what the rules paint. All uint8."""
+    colours there, 0 elsewhere; ``skeleton`` (H, W, 3) is what rules and marks paint. All uint8."""
 
     coverage: NDArray[np.uint8]
     ink: NDArray[np.uint8]
@@ -197,7 +198,7 @@ def render_glyphs(layout: TextLayout) -> GlyphImage:
         np.zeros((*shape, 3), np.uint8),
         np.zeros((*shape, 3), np.uint8),
         np.zeros(shape, np.uint8),
-        paint_rules(layout),
+        paint_marks(paint_rules(layout), layout.marks),
     )
     scales, own = layout_scales(layout), own_letters(layout)
     for line in layout.lines:
@@ -247,6 +248,15 @@ def word_boxes(line: TextLine, height: int, width: int) -> list[tuple[int, int, 
         )
         for x0, x1 in boxes
     ]
+
+
+def word_mask(layout: TextLayout) -> NDArray[np.bool_]:
+    """Where the boxes of words are, pictured or not, (H, W)."""
+    words = np.zeros((layout.height, layout.width), bool)
+    for line in layout.lines:
+        for x0, y0, x1, y1 in word_boxes(line, *words.shape):
+            words[y0:y1, x0:x1] = True
+    return words
 
 
 def typeset(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.uint8]:

@@ -72,6 +72,19 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A small bitmap, ``width`` pixels wide, with its corner at (x, y): ``indices`` row by row, 0
+    where what is below shows, otherwise the number of a colour of its ``palette`` from 1, which
+    are numbered as they come."""
+
+    x: int
+    y: int
+    width: int
+    indices: tuple[int, ...]
+    palette: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
 class OwnLetter:
     """How a letter of the page differs from that of ``face`` at ``size`` (the em in units): its
     coverage by ``levels`` of a quarter, -4..4, row by row over the window of
@@ -86,12 +99,13 @@ class OwnLetter:
 @dataclass(frozen=True)
 class TextLayout:
     """The typeset page Z on a picture of ``width`` x ``height`` pixels: lines of text in reading
-    order, over rules in the order in which they are painted; and letters of its own."""
+    order, over rules and marks, which are painted in their order; and letters of its own."""
 
     width: int
     height: int
     lines: tuple[TextLine, ...] = ()
     rules: tuple[Rule, ...] = ()
+    marks: tuple[Mark, ...] = ()
     letters: tuple[OwnLetter, ...] = ()
 
     @property

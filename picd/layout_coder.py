@@ -13,14 +13,16 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
 from picd.adaptive import AdaptiveBits, LayoutPrior, load_layout_prior
 from picd.arithmetic import Coder, Decoder, Encoder
+from picd.colours import level_of, value_of
 from picd.errors import BitstreamError
 from picd.font_metrics import FACES, UNITS_PER_EM, layout_scales, natural_extent
 from picd.layout import OwnLetter, PlacedWord, TextLayout, TextLine, TextStyle
 from picd.letter_coder import code_letters
-from picd.rule_coder import decode_rules, encode_rules
+from picd.skeleton_coder import decode_skeleton, encode_skeleton
 
 MAX_POSITION = 1 << 17
 """Largest magnitude, in units, of a coordinate or a width."""
@@ -207,11 +209,11 @@ class LayoutModel:
         self, role: str, like: tuple[int, int, int], colour: tuple[int, int, int] | None
     ) -> tuple[int, int, int]:
         bits = self.bits
-        levels = [_level(value) for value in colour] if colour else [0, 0, 0]
+        levels = [level_of(value) for value in colour] if colour else [0, 0, 0]
         if bits.bit("off palette", value=None in levels):
             red, green, blue = (bits.tree("byte", bits=8, value=v) for v in colour or (0, 0, 0))
             return red, green, blue
-        reference = [_level(value) or 0 for value in like]
+        reference = [level_of(value) or 0 for value in like]
         green = reference[1] + bits.signed(f"{role} green", value=levels[1] - reference[1])
         result = []
         for name, index in (("red", 0), ("blue", 2)):
@@ -224,7 +226,7 @@ class LayoutModel:
         )
         if not all(0 <= level <= 31 for level in (red, green, blue)):
             raise BitstreamError("layout section is malformed: colour out of range")
-        return _value(red), _value(green), _value(blue)
+        return value_of(red), value_of(green), value_of(blue)
 
     def _word(
         self, style: TextStyle, text: str, before: list[PlacedWord], word: PlacedWord | None
@@ -318,13 +320,16 @@ class LayoutModel:
 
 
 def encode_layout(layout: TextLayout) -> bytes:
-    """The bytes of ``layout`` but for its strings and the picture's size: rules, then lines.
+    """The bytes of ``layout`` but for its strings and the picture's size: the skeleton, then
+    lines.
 
     Raises:
         ValueError: a number is outside what the format carries (see the constants here).
     """
-    rules, lines = encode_rules(layout.rules), _encode_lines(layout)
-    return len(rules).to_bytes(2, "little") + rules + lines if rules or lines else b""
+    size = layout.width, layout.height
+    skeleton = encode_skeleton(layout.rules, layout.marks, *size)
+    lines = _encode_lines(replace(layout, rules=(), marks=()))
+    return len(skeleton).to_bytes(2, "little") + skeleton + lines if skeleton or lines else b""
 
 
 def decode_layout(
@@ -337,15 +342,18 @@ def decode_layout(
     """
     size = int.from_bytes(data[:2], "little")
     if size > max(len(data) - 2, 0):
-        raise BitstreamError("layout section is malformed: its rules are cut off")
-    rules, rest = decode_rules(data[2 : 2 + size], width, height), data[2 + size :]
+        raise BitstreamError("layout section is malformed: its skeleton is cut off")
+    rules, marks = decode_skeleton(data[2 : 2 + size], width, height)
+    rest = data[2 + size :]
     if not strings and rest:
         raise BitstreamError("layout section is malformed: it has lines but there is no text")
     model = LayoutModel(Decoder(rest), load_layout_prior())
-    layout = TextLayout(width, height, tuple(model.line(words, None) for words in strings), rules)
+    lines = tuple(model.line(words, None) for words in strings)
+    layout = TextLayout(width, height, lines, rules, marks)
     return replace(layout, letters=model.letters(layout, None)) if strings else layout
 
 
+@lru_cache(maxsize=4)  # as the skeleton, which changes while lines stay
 def _encode_lines(layout: TextLayout) -> bytes:
     if not layout.lines:
         return b""
@@ -393,14 +401,3 @@ def _check_line(line: TextLine) -> None:
         raise ValueError(f"position beyond {MAX_POSITION} units cannot be sent")
     if not all(0 <= word.width <= MAX_POSITION for word in line.words):
         raise ValueError(f"word width must be 0..{MAX_POSITION} units")
-
-
-def _value(level: int) -> int:
-    """The colour value of a level 0..31."""
-    return (level * 510 + 31) // 62
-
-
-def _level(value: int) -> int | None:
-    """The level of a colour value, None when it is not on the grid."""
-    level = (value * 62 + 255) // 510
-    return level if _value(level) == value else None

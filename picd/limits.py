@@ -12,7 +12,7 @@ from picd.text_coder import MAX_TEXT_BYTES, text_size
 
 FREE_TEXT_BYTES, PIXELS_PER_TEXT_BYTE = 1024, 64
 FREE_PIXELS, TIMES_PAINTED = 1 << 16, 16
-"""Rules, boxes and letters of a layout may together cover this many times the picture."""
+"""Rules, marks, boxes and letters of a layout may together cover this many times the picture."""
 
 
 def text_limit(width: int, height: int) -> int:
@@ -21,9 +21,10 @@ def text_limit(width: int, height: int) -> int:
 
 
 def typesetting_work(layout: TextLayout) -> int:
-    """Pixels that setting the layout touches: its rules, the part of each word's box that lies in
-    the picture, and a square em for each letter."""
+    """Pixels that setting the layout touches: its rules and marks, the part of each word's box that
+    lies in the picture, and a square em for each letter."""
     pixels = sum((rule.x1 - rule.x0) * (rule.y1 - rule.y0) for rule in layout.rules)
+    pixels += sum(len(mark.indices) for mark in layout.marks)
     for line in layout.lines:
         em = -(-line.style.size // UNITS_PER_PIXEL)
         height = min(2 * em + 3, layout.height)

@@ -6,11 +6,10 @@ pitch. Each edge is one of a few guesses made from the rectangles before it, or 
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TypeVar
+from collections.abc import Sequence
 
-from picd.adaptive import AdaptiveBits, LayoutPrior
-from picd.arithmetic import Coder, Decoder, Encoder
+from picd.adaptive import AdaptiveBits
+from picd.colours import Colour, KnownColours, one_of, written
 from picd.errors import BitstreamError
 from picd.layout import Rule
 from picd.rules import RADII
@@ -19,51 +18,39 @@ MAX_RULES = 255
 COORDINATE_BITS = 15
 GUESSES = 14
 """Guesses for one edge before it is written out."""
-_PALETTE = 64
-
-Colour = tuple[int, int, int]
-T = TypeVar("T", int, Colour)
 
 
-@lru_cache(maxsize=4)  # a page is coded several times while its budget is shared out
-def encode_rules(rules: tuple[Rule, ...]) -> bytes:
-    """The bytes of at most 255 rules; none for none."""
-    if not rules:
-        return b""
-    if len(rules) > MAX_RULES:
-        raise ValueError(f"at most {MAX_RULES} rules can be sent, got {len(rules)}")
-    coder = Encoder()
-    model = _RuleModel(coder)
-    model.bits.tree("count", bits=8, value=len(rules))
-    for rule in rules:
-        model.rule(rule)
-    return coder.finish()
-
-
-def decode_rules(data: bytes, width: int, height: int) -> tuple[Rule, ...]:
-    """The rules of a picture of ``width`` x ``height`` pixels.
+def code_rules(
+    bits: AdaptiveBits,
+    colours: KnownColours,
+    rules: Sequence[Rule] | None,
+    width: int,
+    height: int,
+) -> tuple[Rule, ...]:
+    """Code at most 255 ``rules`` (None in a decoder) of a picture of ``width`` x ``height`` pixels.
 
     Raises:
         BitstreamError: a rule is empty or not inside the picture.
+        ValueError: there are more.
     """
-    if not data:
-        return ()
-    model = _RuleModel(Decoder(data))
-    rules = tuple(model.rule(None) for _ in range(model.bits.tree("count", bits=8)))
-    for rule in rules:
+    if rules and len(rules) > MAX_RULES:
+        raise ValueError(f"at most {MAX_RULES} rules can be sent, got {len(rules)}")
+    model, coded = _RuleModel(bits, colours), []
+    for index in range(bits.tree("rules", bits=8, value=len(rules or ()))):
+        rule = model.rule(rules[index] if rules else None)
         if not (rule.x0 < rule.x1 <= width and rule.y0 < rule.y1 <= height):
             raise BitstreamError("layout section is malformed: a rule is not inside the picture")
-    return rules
+        coded.append(rule)
+    return tuple(coded)
 
 
 class _RuleModel:
     """Codes rules one by one (None in a decoder) and holds what the guesses come from."""
 
-    def __init__(self, coder: Coder) -> None:
-        self.bits = AdaptiveBits(coder, LayoutPrior())
-        self._rules: list[Rule] = []  # most recent first, as are the next two
+    def __init__(self, bits: AdaptiveBits, colours: KnownColours) -> None:
+        self.bits, self.colours = bits, colours
+        self._rules: list[Rule] = []  # most recent first, as are the edges
         self._edges: dict[str, list[int]] = {"x": [0], "y": [0]}
-        self._colours: list[Colour] = []
 
     def rule(self, rule: Rule | None) -> Rule:
         # a line is known by its thickness, which is all there is to say of that side
@@ -109,7 +96,7 @@ class _RuleModel:
         """One of the guesses, of the edges of this axis, or any number."""
         known = self._edges[axis]
         candidates = [g for g in dict.fromkeys([*guesses, *known]) if g > beyond][:GUESSES]
-        result = self._known(name, candidates, value)
+        result = one_of(self.bits, name, candidates, value)
         if result is None:
             written = 0 if value is None else value
             result = self.bits.tree(f"{axis} written", bits=COORDINATE_BITS, value=written)
@@ -117,14 +104,6 @@ class _RuleModel:
             known.remove(result)
         known.insert(0, result)
         return result
-
-    def _known(self, name: str, candidates: list[T], value: T | None) -> T | None:
-        """Which of the candidates it is, in unary; None for none of them."""
-        rank = candidates.index(value) if value in candidates else len(candidates)
-        for place, candidate in enumerate(candidates):
-            if self.bits.bit(f"{name} {min(place, 5)}", value=place == rank):
-                return candidate
-        return None
 
     def _radius(self, radius: int | None) -> int:
         before = self._rules[0].radius if self._rules else 0
@@ -137,22 +116,10 @@ class _RuleModel:
         return RADII[index]
 
     def _colour(self, thin: int, colour: Colour | None) -> Colour:
-        known = self._colours
-        result = self._known(f"colour {thin > 0}", known, colour)
+        result = self.colours.code(self.bits, f"colour {thin > 0}", colour)
         if result is None:
-            # most are greys: red and blue are near green
-            green = self.bits.tree("green", bits=8, value=colour[1] if colour else 0)
-            red, blue = (
-                green + self.bits.signed(name, value=colour[i] - green if colour else 0)
-                for i, name in ((0, "red"), (2, "blue"))
-            )
-            if not (0 <= red <= 255 and 0 <= blue <= 255):
-                raise BitstreamError("layout section is malformed: colour out of range")
-            result = red, green, blue
-        if result in known:
-            known.remove(result)
-        known.insert(0, result)
-        del known[_PALETTE:]
+            result = written(self.bits, "rule", colour, depth=8)
+        self.colours.remember(result)
         return result
 
 

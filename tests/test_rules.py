@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from picd import rules as rules_module
 from picd.errors import BitstreamError
 from picd.layout import Rule, TextLayout
-from picd.rule_coder import decode_rules, encode_rules
 from picd.rules import GREY, RADII, fit_rules, paint_rules
+from picd.skeleton_coder import decode_skeleton, encode_skeleton
 
 WIDTH, HEIGHT = 320, 200
 INK, PAPER, PANEL = (40, 40, 40), (250, 250, 250), (225, 230, 240)
@@ -20,6 +20,14 @@ INK, PAPER, PANEL = (40, 40, 40), (250, 250, 250), (225, 230, 240)
 
 def painted(*rules: Rule) -> np.ndarray:
     return paint_rules(TextLayout(WIDTH, HEIGHT, (), rules))
+
+
+def encoded(*rules: Rule) -> bytes:
+    return encode_skeleton(rules, (), WIDTH, HEIGHT)
+
+
+def decoded(data: bytes) -> tuple[Rule, ...]:
+    return decode_skeleton(data, WIDTH, HEIGHT)[0]
 
 
 def table() -> tuple[Rule, ...]:
@@ -131,7 +139,7 @@ def rules(draw: st.DrawFn) -> Rule:
 @settings(deadline=None)
 @given(st.lists(rules(), max_size=40))
 def test_rules_come_back(listed: list[Rule]):
-    assert decode_rules(encode_rules(tuple(listed)), WIDTH, HEIGHT) == tuple(listed)
+    assert decoded(encoded(*listed)) == tuple(listed)
     painted(*listed)  # whatever can be sent can be painted
 
 
@@ -139,16 +147,16 @@ def test_rules_come_back(listed: list[Rule]):
 @given(st.binary(min_size=1, max_size=60))
 def test_any_bytes_are_rules_or_refused(data: bytes):
     try:
-        painted(*decode_rules(data, WIDTH, HEIGHT))
+        painted(*decoded(data))
     except BitstreamError:
         pass
 
 
 def test_a_table_costs_a_few_bytes_a_row():
     lines = tuple(Rule(40, y, 280, y + 1, INK) for y in range(10, 190, 9))
-    assert len(encode_rules(lines)) < 3 * len(lines)
+    assert len(encoded(*lines)) < 3 * len(lines)
 
 
 def test_more_than_the_format_counts_is_refused():
     with pytest.raises(ValueError, match="at most 255"):
-        encode_rules((table()[0],) * 256)
+        encoded(*(table()[0],) * 256)

@@ -17,20 +17,19 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from picd.adaptive import LayoutPrior
+from picd.adaptive import AdaptiveBits, LayoutPrior
 from picd.arithmetic import Encoder
 from picd.layout import TextLayout, Word
 from picd.layout_coder import LayoutModel
-from picd.letters import fit_letters
 from picd.ocr import load_engine
-from picd.training.prepare import HELD_BACK, LETTER_PRICES
+from picd.skeleton_coder import code_skeleton
+from picd.training.prepare import HELD_BACK, dressed
 from picd.training.typeset_trial import read_words
 from picd.typography import fit_layout
 
@@ -56,7 +55,7 @@ def page_layouts(folder: Path, pages: int) -> Iterator[TextLayout]:
             )
             for word in json.loads(path.read_text("utf-8"))["words"]
         ]
-        yield _lettered(image, fit_layout(image, words))
+        yield dressed(image, fit_layout(image, words))
 
 
 def screen_layouts(folders: Sequence[Path], count: int, cache: Path) -> Iterator[TextLayout]:
@@ -74,13 +73,7 @@ def screen_layouts(folders: Sequence[Path], count: int, cache: Path) -> Iterator
     engine = load_engine() if chosen else None
     for path in tqdm(chosen, unit="screen"):
         image = np.asarray(Image.open(path).convert("RGB"))
-        yield _lettered(image, fit_layout(image, read_words(path, image, engine, cache)))
-
-
-def _lettered(image: np.ndarray, layout: TextLayout) -> TextLayout:
-    """The layout with the letters of its own that some budget or other would pay for."""
-    price = np.exp(np.random.default_rng(image.size).uniform(*np.log(LETTER_PRICES)))
-    return replace(layout, letters=fit_letters(image, layout, price))
+        yield dressed(image, fit_layout(image, read_words(path, image, engine, cache)))
 
 
 def learn(layouts: Iterable[TextLayout], prior: LayoutPrior) -> LayoutPrior:
@@ -90,9 +83,12 @@ def learn(layouts: Iterable[TextLayout], prior: LayoutPrior) -> LayoutPrior:
         for line in layout.lines:
             model.line(tuple(word.text for word in line.words), line)
         model.letters(layout, layout.letters)
+        skeleton = AdaptiveBits(Encoder(), prior)
+        size = layout.width, layout.height
+        code_skeleton(skeleton, layout.rules, layout.marks, *size)
         learned = {
             name: (probability, min(count, KEPT_COUNT))
-            for name, (probability, count) in model.bits.states.items()
+            for name, (probability, count) in {**model.bits.states, **skeleton.states}.items()
             if not name.startswith("@")
         }
         prior = LayoutPrior(

@@ -18,9 +18,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from picd.glyphs import GlyphImage, render_glyphs
-from picd.layout import Word
+from picd.glyphs import GlyphImage, render_glyphs, word_mask
+from picd.layout import TextLayout, Word
 from picd.letters import fit_letters
+from picd.marks import fit_marks
 from picd.ocr import load_engine
 from picd.rules import fit_rules
 from picd.typography import fit_layout
@@ -31,8 +32,9 @@ HELD_BACK = Path(__file__).with_name("held_back.txt")
 MINIMUM_SIDE = 256
 RULE_PRICES = (800, 15000)
 LETTER_PRICES = (1500, 60000)
-"""The prices of :func:`picd.rules.fit_rules` and :func:`picd.letters.fit_letters` are drawn from
-these ranges."""
+MARK_PRICES = (2000, 40000)
+"""The prices of :func:`picd.rules.fit_rules`, :func:`picd.letters.fit_letters` and
+:func:`picd.marks.fit_marks` are drawn from these ranges."""
 
 
 def prepare(
@@ -91,14 +93,24 @@ def imperfect(words: tuple[Word, ...], seed: int) -> tuple[Word, ...]:
 
 
 def with_glyphs(picture: np.ndarray, words: tuple[Word, ...]) -> np.ndarray:
-    """uint8 (H, W, 14): the picture and the channels of its glyph image, with as many rules and
-    letters of its own as some budget or other would pay for."""
-    layout = fit_layout(picture, words)
-    price = np.exp(np.random.default_rng(picture.size).uniform(*np.log(RULE_PRICES)))
-    layout = replace(layout, rules=fit_rules(picture, price))
-    price = np.exp(np.random.default_rng(picture.size + 1).uniform(*np.log(LETTER_PRICES)))
-    layout = replace(layout, letters=fit_letters(picture, layout, price))
+    """uint8 (H, W, 14): the picture and the channels of its glyph image."""
+    layout = dressed(picture, fit_layout(picture, words))
     return np.concatenate([picture, glyph_channels(render_glyphs(layout))], -1)
+
+
+def dressed(picture: np.ndarray, layout: TextLayout) -> TextLayout:
+    """``layout`` with as many rules, marks and letters of its own as some budget or other would pay
+    for."""
+    words = word_mask(layout)
+
+    def price(kind: int, least: float, most: float) -> float:
+        return float(
+            np.exp(np.random.default_rng(picture.size + kind).uniform(*np.log([least, most])))
+        )
+
+    layout = replace(layout, rules=fit_rules(picture, price(0, *RULE_PRICES), words=words))
+    layout = replace(layout, marks=fit_marks(picture, layout, price(2, *MARK_PRICES), words))
+    return replace(layout, letters=fit_letters(picture, layout, price(1, *LETTER_PRICES)))
 
 
 def glyph_channels(glyphs: GlyphImage) -> np.ndarray:

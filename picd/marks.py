@@ -1,0 +1,258 @@
+"""Marks: what is small and of few colours on a page, found in the picture and painted back.
+
+Icons, arrows, ticks, dots of charts, words that no engine read: hard edges within a few pixels,
+which are dear in a transform codec and blurred at these rates. Each is a bitmap with a palette of
+its own, painted over the rules, and sent once however often it occurs: the symbols of JBIG2, in
+colour. The codec then sends the difference to that, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from picd.layout import Mark, TextLayout
+from picd.mark_coder import HIGHEST, MAX_MARKS, MAX_PIXELS, WIDEST, grid_colour, see_around
+from picd.rules import paint_rules
+
+APART = 20
+"""Levels from the skeleton from which on a pixel may belong to a mark."""
+GAP = 5
+"""Pixels less than that apart belong to one mark."""
+SMALLEST = 6
+"""Pixels of the smallest mark."""
+COLOURS = (1, 2, 3, 4, 6, 8, 12)
+"""Sizes of palette that are tried."""
+MOTLEY = 96
+"""More colours, to 16 levels, are no mark's but a photograph's."""
+NEAR = 6
+"""Levels within which a colour that was sent before will do."""
+AGAIN_BITS, ONCE_BITS, LEAST_BITS = 10.0, 28.0, 0.12
+"""About what a mark costs that was sent before, and one that was not beside its colours and
+pixels; and what a pixel costs at the least."""
+KNOWN_BITS, WRITTEN_BITS = 4.0, 14.0
+"""About what a colour costs that was sent before, and one that was not."""
+RANK_BITS = np.array(
+    [
+        [0.8, 1.6, 4.2, 5.3, 4.8],
+        [0.8, 5.6, 2.0, 3.0, 4.7],
+        [0.3, 2.9, 9.9, 7.3, 5.0],
+        [0.1, 7.1, 7.1, 4.9, 4.3],
+        [2.9, 0.3, 4.9, 8.4, 5.8],
+        [0.2, 9.1, 3.0, 9.1, 6.2],
+        [2.1, 0.4, 9.0, 9.0, 5.7],
+        [0.04, 12.0, 12.0, 12.0, 6.6],
+    ],
+    np.float32,
+)
+"""About what a pixel costs that is as the one to its left, above, above to the right or left, or as
+none of them (beside saying which colour), by which of those are alike (see
+:func:`picd.mark_coder.see_around`)."""
+
+Floats = NDArray[np.float32]
+Picture = NDArray[np.uint8]
+
+
+def fit_marks(
+    picture: Picture,
+    layout: TextLayout,
+    price: float,
+    words: NDArray[np.bool_],
+    page: Picture | None = None,
+    bits: Floats | None = None,
+) -> tuple[Mark, ...]:
+    """The marks that are worth sending where a bit has to mend ``price`` of squared error (of RGB
+    levels) in ``picture``, uint8 (H, W, 3), over the rules of ``layout``. What is under ``words``
+    (H, W) does not matter.
+
+    ``page`` is what it decodes to without marks, and ``bits`` (H'/16, W'/16) what the picture
+    stream takes for that: what it does well is not worth a mark. Both or none of them are given.
+    """
+    search = _Search(picture, layout, price, words, page, bits)
+    for spot in sorted(search.spots(), key=lambda spot: -spot.worth):
+        search.take(spot)
+    return _in_order(search.marks)
+
+
+def paint_marks(skeleton: Picture, marks: Iterable[Mark]) -> Picture:
+    """``skeleton`` (H, W, 3) itself, with the marks painted over it in their order."""
+    for mark in marks:
+        indices = np.array(mark.indices).reshape(-1, mark.width)
+        area = skeleton[mark.y : mark.y + len(indices), mark.x : mark.x + mark.width]
+        painted = indices > 0
+        area[painted] = np.array(((0, 0, 0), *mark.palette), np.uint8)[indices[painted]]
+    return skeleton
+
+
+@dataclass(frozen=True)
+class _Spot:
+    """A part of the picture that may be a mark: what of it is ``inked`` or beside that (h, w), and
+    what its error and bits are ``worth``, at most."""
+
+    x: int
+    y: int
+    inked: NDArray[np.bool_]
+    worth: float
+
+    @property
+    def area(self) -> tuple[slice, slice]:
+        h, w = self.inked.shape
+        return slice(self.y, self.y + h), slice(self.x, self.x + w)
+
+
+@dataclass
+class _Search:
+    picture: Picture
+    layout: TextLayout
+    price: float
+    words: NDArray[np.bool_]
+    page: Picture | None
+    bits: Floats | None
+    marks: list[Mark] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.free = ~self.words
+        self.skeleton = paint_rules(self.layout)
+        self.plain = _squared(self.picture, self.skeleton) * self.free
+        self.coded = self.plain
+        if self.page is not None:
+            error = _squared(self.picture, self.page) * self.free
+            self.coded = np.minimum(error + self.price * self._spread(), self.plain)
+        self.known = [np.array(rule.colour) for rule in self.layout.rules]
+        self.sent: dict[tuple[int, ...], list[Mark]] = {}
+        self.pixels = 0
+
+    def _spread(self) -> Floats:
+        """The bits of the picture stream by pixel, of each square by squared error."""
+        side, (h, w) = 16, self.bits.shape
+        rows, columns = self.plain.shape
+        plain = np.pad(self.plain, ((0, h * side - rows), (0, w * side - columns)))
+        squares = plain.reshape(h, side, w, side)
+        spread = squares * (self.bits / (squares.sum((1, 3)) + 1))[:, None, :, None]
+        return spread.reshape(plain.shape)[:rows, :columns]
+
+    def spots(self) -> Iterator[_Spot]:
+        """Where the picture is not as the skeleton, in pieces that hang together."""
+        apart = cv2.absdiff(self.picture, self.skeleton).max(2)
+        inked = ((apart > APART) & self.free).astype(np.uint8)
+        joined = cv2.dilate(inked, np.ones((GAP, GAP), np.uint8))
+        count, labels, boxes, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+        worth = np.bincount(labels.ravel(), self.coded.ravel(), minlength=count)
+        for label in np.flatnonzero(worth > self.price * ONCE_BITS / 2):
+            left, top, width, height, _ = (int(v) for v in boxes[label])
+            for y in range(top, top + height if label else 0, HIGHEST):
+                for x in range(left, left + width, WIDEST):
+                    rows = slice(y, min(y + HIGHEST, top + height))
+                    columns = slice(x, min(x + WIDEST, left + width))
+                    own = inked[rows, columns] * (labels[rows, columns] == label)
+                    if cv2.countNonZero(own) >= SMALLEST:
+                        yield self._cut(own, x, y)
+
+    def _cut(self, own: NDArray[np.uint8], x: int, y: int) -> _Spot:
+        left, top, width, height = cv2.boundingRect(own)
+        own = own[top : top + height, left : left + width]
+        spot = _Spot(x + left, y + top, cv2.dilate(own, np.ones((3, 3), np.uint8)) > 0, 0.0)
+        inked = spot.inked & self.free[spot.area]
+        return replace(spot, inked=inked, worth=float(self.coded[spot.area][inked].sum()))
+
+    def take(self, spot: _Spot) -> None:
+        """Add the mark that a spot is best sent as, if one is worth it."""
+        best, gain = None, 0.0
+        for mark in self.sent.get(spot.inked.shape, ()):
+            now = self._gain(spot, mark, AGAIN_BITS)
+            if now > gain:
+                best, gain = mark, now
+        room = self.pixels + spot.inked.size <= MAX_PIXELS
+        if room and spot.worth > self.price * (ONCE_BITS + LEAST_BITS * spot.inked.size):
+            before = -np.inf
+            for mark in self._tries(spot):
+                now = self._gain(spot, mark, self._cost(mark))
+                if now > gain:
+                    best, gain = mark, now
+                if now < before:
+                    break  # more colours are not worth it
+                before = now
+        if best is None or len(self.marks) == MAX_MARKS:
+            return
+        mark = replace(best, x=spot.x, y=spot.y)
+        others = self.sent.setdefault(spot.inked.shape, [])
+        if best not in others:
+            others.append(best)
+            self.pixels += spot.inked.size
+            self.known += [np.array(colour) for colour in best.palette]
+        self.marks.append(mark)
+
+    def _tries(self, spot: _Spot) -> Iterator[Mark]:
+        """The spot in more and more colours."""
+        seen, plain = self.picture[spot.area].astype(np.int32), self.plain[spot.area]
+        pixels = self.picture[spot.area][spot.inked][None]
+        if len(np.unique((pixels[0] >> 4) @ np.array([256, 16, 1], np.uint16))) > MOTLEY:
+            return
+        for count in COLOURS:
+            found = Image.fromarray(pixels).quantize(count, Image.Quantize.MAXCOVERAGE, kmeans=4)
+            palette = np.array(found.getpalette()).reshape(-1, 3)[: len(found.getcolors())]
+            palette = np.unique([self._sendable(colour) for colour in palette], axis=0)
+            errors = ((seen[..., None, :] - palette) ** 2).sum(-1, dtype=np.float32)
+            errors = np.concatenate([plain[..., None], errors], -1)
+            errors[~spot.inked, 1:] = np.inf
+            yield _mark(spot, errors.argmin(-1), palette)
+            if len(palette) < count:
+                return
+
+    def _sendable(self, colour: NDArray) -> NDArray:
+        """The colour that was sent before and is near, or the nearest of the grid."""
+        if self.known:
+            apart = np.abs(np.array(self.known) - colour).max(1)
+            if apart.min() <= NEAR:
+                return self.known[int(apart.argmin())]
+        return np.array(grid_colour(colour))
+
+    def _gain(self, spot: _Spot, mark: Mark, cost: float) -> float:
+        """What sending the spot as ``mark`` gains, in squared error less its price. What the
+        picture stream takes and leaves is thought to be in proportion to what there is to send."""
+        indices = np.array(mark.indices).reshape(spot.inked.shape)
+        palette = np.array(((0, 0, 0), *mark.palette), np.float32)
+        painted = indices > 0
+        left = ((self.picture[spot.area] - palette[indices]) ** 2).sum(-1)
+        before = self.plain[spot.area]
+        changed = (before - left)[painted].sum()
+        whole = before[spot.inked].sum()
+        return float(changed * spot.worth / max(whole, 1.0) - self.price * cost)
+
+    def _cost(self, mark: Mark) -> float:
+        indices = np.array(mark.indices, np.int64).reshape(-1, mark.width)
+        alike, rank = see_around(indices)
+        cost = ONCE_BITS + float(RANK_BITS[alike, rank].sum())
+        cost += float((rank == 4).sum() * np.log2(len(mark.palette) + 1))
+        known = {tuple(int(v) for v in colour) for colour in self.known}
+        return cost + sum(KNOWN_BITS if c in known else WRITTEN_BITS for c in mark.palette)
+
+
+def _mark(spot: _Spot, indices: NDArray[np.intp], palette: NDArray) -> Mark:
+    """A mark whose colours are numbered as they come; those that no pixel has are left out."""
+    used, first = np.unique(indices, return_index=True)
+    used = [int(i) for i in used[np.argsort(first)] if i > 0]
+    numbers = np.zeros(len(palette) + 1, np.intp)
+    numbers[used] = np.arange(1, len(used) + 1)
+    colours = tuple(tuple(int(v) for v in palette[i - 1]) for i in used)
+    return Mark(spot.x, spot.y, indices.shape[1], tuple(numbers[indices].ravel().tolist()), colours)
+
+
+def _in_order(marks: list[Mark]) -> tuple[Mark, ...]:
+    """As they are sent: the same ones together, each column downwards."""
+    groups: dict[tuple, list[Mark]] = {}
+    for mark in sorted(marks, key=lambda mark: (mark.x, mark.y)):
+        groups.setdefault((mark.width, mark.indices, mark.palette), []).append(mark)
+    ordered = sorted(groups.values(), key=lambda group: (group[0].y, group[0].x))
+    return tuple(mark for group in ordered for mark in group)
+
+
+def _squared(a: Picture, b: Picture) -> Floats:
+    """Squared error by pixel, summed over channels, (H, W)."""
+    difference = cv2.absdiff(a, b).astype(np.float32)
+    return (difference * difference).sum(2)
