@@ -20,7 +20,7 @@ from PIL import Image
 from picd.bitstream import MAX_QUALITY, VERSION, Container, Header
 from picd.content import PHOTOGRAPH, is_screen, screen_likeness
 from picd.errors import PicdError
-from picd.glyphs import GlyphImage, render_glyphs, typeset, word_mask
+from picd.glyphs import GlyphImage, render_glyphs, set_skeleton, typeset, word_mask
 from picd.guidance import Guide
 from picd.image_codec import ImageCodec, Latents
 from picd.images import load_image
@@ -46,7 +46,7 @@ THRIFTY, PLENTY = 0.6, 16
 """Rules and letters are chosen anew where they have to mend less than this part of what was
 expected, and at the best quality so small a part of it. Thirteen pages: SSIMULACRA2 26.4 to 27.2,
 29.1 to 29.6 dB at 0.03 bits per pixel; 46.4 to 46.9, 31.1 to 31.5 dB at 0.06."""
-MARK_PRICE = 0.3
+MARK_PRICE = 0.2
 """What a bit of a mark has to mend, over what one of an own letter has to."""
 CHEAPEST_RULE = 300
 """See :data:`picd.rules.PRICE`: less is not worth the bytes at any budget."""
@@ -202,7 +202,8 @@ class Codec:
             if thrift < THRIFTY and len(layout.words) == len(fitted.words):
                 richer, more_text, _ = dress(fitted, thrift=thrift)
                 better = richer if more_text == text else layout
-            better = _marked(picture, better, trial)
+            room = budget and 8 * (budget - len(pack(text, encode_layout(better))))
+            better = _marked(picture, better, trial, room)
             more_bytes = encode_layout(better)
             if better != layout and (again := coded(better, text, more_bytes)).image.fits:
                 trial, layout, layout_bytes = again, better, more_bytes
@@ -429,11 +430,12 @@ def _fit_rules(
     return fit_rules(picture, price, words=word_mask(layout))
 
 
-def _marked(picture: Picture, layout: TextLayout, trial: Trial) -> TextLayout:
-    """The layout with the marks that are worth more than what the picture stream does there."""
+def _marked(picture: Picture, layout: TextLayout, trial: Trial, room: int | None) -> TextLayout:
+    """The layout with the marks that are worth more than what the picture stream does there;
+    ``room`` bits are left for both."""
     price = MARK_PRICE * price_at_quality(trial.image.quality)
     bits = trial.bits(trial.image.quality)
-    marks = fit_marks(picture, layout, price, word_mask(layout), trial.page, bits)
+    marks = fit_marks(picture, set_skeleton(layout), layout.rules, price, trial.page, bits, room)
     return replace(layout, marks=marks)
 
 

@@ -10,7 +10,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from ctypes import byref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from types import MappingProxyType
 
@@ -54,13 +54,16 @@ LARGEST_KEPT = 64 * UNITS_PER_PIXEL
 class GlyphImage:
     """The typeset page. ``coverage`` (H, W) is the share of a pixel that is ink, 0..255; ``box``
     (H, W) is 1 where a word's ground is painted; ``ink`` and ``ground`` (H, W, 3) are the RGB
-    colours there, 0 elsewhere; ``skeleton`` (H, W, 3) is what rules and marks paint. All uint8."""
+    colours there, 0 elsewhere; ``skeleton`` (H, W, 3) is what rules paint, and marks beside words.
+    All uint8. ``over`` is where marks are on words, as indices of pixels (n,), and their colours
+    (n, 3)."""
 
     coverage: NDArray[np.uint8]
     ink: NDArray[np.uint8]
     ground: NDArray[np.uint8]
     box: NDArray[np.uint8]
     skeleton: NDArray[np.uint8]
+    over: tuple[NDArray[np.intp], NDArray[np.uint8]]
 
 
 _rasteriser_lock = threading.Lock()  # FreeType faces keep state between calls
@@ -198,7 +201,8 @@ def render_glyphs(layout: TextLayout) -> GlyphImage:
         np.zeros((*shape, 3), np.uint8),
         np.zeros((*shape, 3), np.uint8),
         np.zeros(shape, np.uint8),
-        paint_marks(paint_rules(layout), layout.marks),
+        paint_rules(layout),
+        (np.zeros(0, np.intp), np.zeros((0, 3), np.uint8)),
     )
     scales, own = layout_scales(layout), own_letters(layout)
     for line in layout.lines:
@@ -214,7 +218,14 @@ def render_glyphs(layout: TextLayout) -> GlyphImage:
         for word in line.words:
             word_coverage(word, *style, line.baseline, image.coverage, letters)
     image.coverage[image.box == 0] = 0
-    return image
+    if not layout.marks:
+        return image
+    marked = image.skeleton.copy()
+    painted = paint_marks(marked, layout.marks)
+    over = np.flatnonzero(painted & (image.box > 0))
+    beside = painted & (image.box == 0)
+    image.skeleton[beside] = marked[beside]
+    return replace(image, over=(over, marked.reshape(-1, 3)[over]))
 
 
 def own_letters(layout: TextLayout) -> dict[tuple[int, int], OwnLetters]:
@@ -279,7 +290,15 @@ def typeset(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.uint8]:
     page += (_at(places, glyphs.ink) - page) * coverage
     result = draft.copy()
     result.reshape(-1, 3)[places] = (page + 0.5).astype(np.uint8).T
+    places, colours = glyphs.over
+    result.reshape(-1, 3)[places] = colours
     return result
+
+
+def set_skeleton(layout: TextLayout) -> NDArray[np.uint8]:
+    """The words set over the rules, without marks and with nothing of the picture, (H, W, 3)."""
+    glyphs = render_glyphs(replace(layout, marks=()))
+    return typeset(glyphs.skeleton, glyphs)
 
 
 def _at(places: NDArray[np.intp], picture: NDArray) -> NDArray[np.float32]:

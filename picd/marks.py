@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picd.layout import Mark, TextLayout
+from picd.layout import Mark, Rule
 from picd.mark_coder import HIGHEST, MAX_MARKS, MAX_PIXELS, WIDEST, grid_colour, see_around
-from picd.rules import paint_rules
 
 APART = 20
-"""Levels from the skeleton from which on a pixel may belong to a mark."""
+"""Levels from what is below from which on a pixel may belong to a mark."""
 GAP = 5
 """Pixels less than that apart belong to one mark."""
 SMALLEST = 6
@@ -37,6 +36,8 @@ AGAIN_BITS, ONCE_BITS, LEAST_BITS = 10.0, 28.0, 0.12
 pixels; and what a pixel costs at the least."""
 KNOWN_BITS, WRITTEN_BITS = 4.0, 14.0
 """About what a colour costs that was sent before, and one that was not."""
+DEARER = 1.6
+"""The power of the share of bits left by which a bit has to mend more: as for own letters."""
 RANK_BITS = np.array(
     [
         [0.8, 1.6, 4.2, 5.3, 4.8],
@@ -60,33 +61,39 @@ Picture = NDArray[np.uint8]
 
 def fit_marks(
     picture: Picture,
-    layout: TextLayout,
+    below: Picture,
+    rules: Iterable[Rule],
     price: float,
-    words: NDArray[np.bool_],
     page: Picture | None = None,
     bits: Floats | None = None,
+    room: float | None = None,
 ) -> tuple[Mark, ...]:
     """The marks that are worth sending where a bit has to mend ``price`` of squared error (of RGB
-    levels) in ``picture``, uint8 (H, W, 3), over the rules of ``layout``. What is under ``words``
-    (H, W) does not matter.
+    levels) in ``picture``, uint8 (H, W, 3): what differs from ``below``, the rules with the words
+    set over them.
 
-    ``page`` is what it decodes to without marks, and ``bits`` (H'/16, W'/16) what the picture
+    ``page`` is what the picture decodes to without marks, and ``bits`` (H'/16, W'/16) what its
     stream takes for that: what it does well is not worth a mark. Both or none of them are given.
+    ``room`` are the bits that stream and marks share: the fewer are left to the stream, the more a
+    bit has to mend.
     """
-    search = _Search(picture, layout, price, words, page, bits)
+    known = [np.array(rule.colour) for rule in rules]
+    search = _Search(picture, below, known, price, page, bits)
     for spot in sorted(search.spots(), key=lambda spot: -spot.worth):
         search.take(spot)
-    return _in_order(search.marks)
+    return _in_order(search.worth_it(room))
 
 
-def paint_marks(skeleton: Picture, marks: Iterable[Mark]) -> Picture:
-    """``skeleton`` (H, W, 3) itself, with the marks painted over it in their order."""
+def paint_marks(picture: Picture, marks: Iterable[Mark]) -> NDArray[np.bool_]:
+    """Paint the marks over a picture (H, W, 3), in their order; where they are, (H, W)."""
+    where = np.zeros(picture.shape[:2], bool)
     for mark in marks:
         indices = np.array(mark.indices).reshape(-1, mark.width)
-        area = skeleton[mark.y : mark.y + len(indices), mark.x : mark.x + mark.width]
+        place = np.s_[mark.y : mark.y + len(indices), mark.x : mark.x + mark.width]
         painted = indices > 0
-        area[painted] = np.array(((0, 0, 0), *mark.palette), np.uint8)[indices[painted]]
-    return skeleton
+        picture[place][painted] = np.array(((0, 0, 0), *mark.palette), np.uint8)[indices[painted]]
+        where[place] |= painted
+    return where
 
 
 @dataclass(frozen=True)
@@ -106,24 +113,32 @@ class _Spot:
 
 
 @dataclass
+class _Symbol:
+    """The marks that are one bitmap, what squared error they mend, and about what bits they take."""
+
+    marks: list[Mark] = field(default_factory=list)
+    mended: float = 0.0
+    bits: float = 0.0
+
+
+@dataclass
 class _Search:
     picture: Picture
-    layout: TextLayout
+    below: Picture
+    known: list[NDArray]
     price: float
-    words: NDArray[np.bool_]
     page: Picture | None
     bits: Floats | None
-    marks: list[Mark] = field(default_factory=list)
+    symbols: dict[Mark, _Symbol] = field(default_factory=dict)
+    """By the first mark that each was found as."""
+    count: int = 0
 
     def __post_init__(self) -> None:
-        self.free = ~self.words
-        self.skeleton = paint_rules(self.layout)
-        self.plain = _squared(self.picture, self.skeleton) * self.free
+        self.plain = _squared(self.picture, self.below)
         self.coded = self.plain
         if self.page is not None:
-            error = _squared(self.picture, self.page) * self.free
+            error = _squared(self.picture, self.page)
             self.coded = np.minimum(error + self.price * self._spread(), self.plain)
-        self.known = [np.array(rule.colour) for rule in self.layout.rules]
         self.sent: dict[tuple[int, ...], list[Mark]] = {}
         self.pixels = 0
 
@@ -137,9 +152,8 @@ class _Search:
         return spread.reshape(plain.shape)[:rows, :columns]
 
     def spots(self) -> Iterator[_Spot]:
-        """Where the picture is not as the skeleton, in pieces that hang together."""
-        apart = cv2.absdiff(self.picture, self.skeleton).max(2)
-        inked = ((apart > APART) & self.free).astype(np.uint8)
+        """Where the picture is not as what is below, in pieces that hang together."""
+        inked = (cv2.absdiff(self.picture, self.below).max(2) > APART).astype(np.uint8)
         joined = cv2.dilate(inked, np.ones((GAP, GAP), np.uint8))
         count, labels, boxes, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
         worth = np.bincount(labels.ravel(), self.coded.ravel(), minlength=count)
@@ -156,13 +170,13 @@ class _Search:
     def _cut(self, own: NDArray[np.uint8], x: int, y: int) -> _Spot:
         left, top, width, height = cv2.boundingRect(own)
         own = own[top : top + height, left : left + width]
-        spot = _Spot(x + left, y + top, cv2.dilate(own, np.ones((3, 3), np.uint8)) > 0, 0.0)
-        inked = spot.inked & self.free[spot.area]
-        return replace(spot, inked=inked, worth=float(self.coded[spot.area][inked].sum()))
+        inked = cv2.dilate(own, np.ones((3, 3), np.uint8)) > 0
+        spot = _Spot(x + left, y + top, inked, 0.0)
+        return replace(spot, worth=float(self.coded[spot.area][inked].sum()))
 
     def take(self, spot: _Spot) -> None:
         """Add the mark that a spot is best sent as, if one is worth it."""
-        best, gain = None, 0.0
+        best, gain, cost = None, 0.0, AGAIN_BITS
         for mark in self.sent.get(spot.inked.shape, ()):
             now = self._gain(spot, mark, AGAIN_BITS)
             if now > gain:
@@ -171,21 +185,38 @@ class _Search:
         if room and spot.worth > self.price * (ONCE_BITS + LEAST_BITS * spot.inked.size):
             before = -np.inf
             for mark in self._tries(spot):
-                now = self._gain(spot, mark, self._cost(mark))
+                bits = self._cost(mark)
+                now = self._gain(spot, mark, bits)
                 if now > gain:
-                    best, gain = mark, now
+                    best, gain, cost = mark, now, bits
                 if now < before:
                     break  # more colours are not worth it
                 before = now
-        if best is None or len(self.marks) == MAX_MARKS:
+        if best is None or self.count == MAX_MARKS:
             return
-        mark = replace(best, x=spot.x, y=spot.y)
-        others = self.sent.setdefault(spot.inked.shape, [])
-        if best not in others:
-            others.append(best)
+        self.count += 1
+        if best not in self.symbols:
+            self.sent.setdefault(spot.inked.shape, []).append(best)
+            self.symbols[best] = _Symbol()
             self.pixels += spot.inked.size
             self.known += [np.array(colour) for colour in best.palette]
-        self.marks.append(mark)
+        symbol = self.symbols[best]
+        symbol.marks.append(replace(best, x=spot.x, y=spot.y))
+        symbol.mended += gain + self.price * cost
+        symbol.bits += cost
+
+    def worth_it(self, room: float | None) -> list[Mark]:
+        """All marks or, of ``room`` bits, those that mend most for theirs, as long as they mend what
+        a bit has to by then."""
+        taken, marks = 0.0, []
+        for symbol in sorted(self.symbols.values(), key=lambda s: -s.mended / s.bits):
+            taken += symbol.bits
+            if room is not None:
+                left = max(1 - taken / max(room, 1.0), 1e-3)
+                if symbol.mended < self.price * left**-DEARER * symbol.bits:
+                    break
+            marks += symbol.marks
+        return marks
 
     def _tries(self, spot: _Spot) -> Iterator[Mark]:
         """The spot in more and more colours."""

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from picd.glyphs import GlyphImage, render_glyphs, word_mask
+from picd.glyphs import GlyphImage, render_glyphs, set_skeleton, word_mask
 from picd.layout import TextLayout, Word
 from picd.letters import fit_letters
 from picd.marks import fit_marks
@@ -109,8 +109,9 @@ def dressed(picture: np.ndarray, layout: TextLayout) -> TextLayout:
         )
 
     layout = replace(layout, rules=fit_rules(picture, price(0, *RULE_PRICES), words=words))
-    layout = replace(layout, marks=fit_marks(picture, layout, price(2, *MARK_PRICES), words))
-    return replace(layout, letters=fit_letters(picture, layout, price(1, *LETTER_PRICES)))
+    layout = replace(layout, letters=fit_letters(picture, layout, price(1, *LETTER_PRICES)))
+    marks = fit_marks(picture, set_skeleton(layout), layout.rules, price(2, *MARK_PRICES))
+    return replace(layout, marks=marks)
 
 
 def glyph_channels(glyphs: GlyphImage) -> np.ndarray:
