@@ -33,9 +33,10 @@ STAGES = {
     ),
     "code": (
         "Code the picture",
-        "A network turns the picture into a grid of integers, knowing the type already, and a "
-        "second one predicts how likely each integer is. What is likely costs next to nothing; "
-        "quality is set so that the file has the size asked for.",
+        "Flat areas go as rectangles, icons as small bitmaps. A network turns what is left into a "
+        "grid of integers, knowing the type already, and a second one predicts how likely each "
+        "integer is. What is likely costs next to nothing; quality is set so that the file has the "
+        "size asked for.",
     ),
     "draft": (
         "Decode the draft",

@@ -435,7 +435,8 @@ def _marked(picture: Picture, layout: TextLayout, trial: Trial, room: int | None
     ``room`` bits are left for both."""
     price = MARK_PRICE * price_at_quality(trial.image.quality)
     bits = trial.bits(trial.image.quality)
-    marks = fit_marks(picture, set_skeleton(layout), layout.rules, price, trial.page, bits, room)
+    below, words = set_skeleton(layout), word_mask(layout)
+    marks = fit_marks(picture, below, layout.rules, words, price, trial.page, bits, room)
     return replace(layout, marks=marks)
 
 

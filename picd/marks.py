@@ -36,6 +36,8 @@ AGAIN_BITS, ONCE_BITS, LEAST_BITS = 10.0, 28.0, 0.12
 pixels; and what a pixel costs at the least."""
 KNOWN_BITS, WRITTEN_BITS = 4.0, 14.0
 """About what a colour costs that was sent before, and one that was not."""
+IN_WORDS = np.float32(0.5)
+"""What an error counts in the boxes of words, which can be read as they are."""
 DEARER = 1.6
 """The power of the share of bits left by which a bit has to mend more: as for own letters."""
 RANK_BITS = np.array(
@@ -63,14 +65,15 @@ def fit_marks(
     picture: Picture,
     below: Picture,
     rules: Iterable[Rule],
+    words: NDArray[np.bool_],
     price: float,
     page: Picture | None = None,
     bits: Floats | None = None,
     room: float | None = None,
 ) -> tuple[Mark, ...]:
     """The marks that are worth sending where a bit has to mend ``price`` of squared error (of RGB
-    levels) in ``picture``, uint8 (H, W, 3): what differs from ``below``, the rules with the words
-    set over them.
+    levels) in ``picture``, uint8 (H, W, 3): what differs from ``below``, the rules with the
+    ``words`` (H, W) set over them.
 
     ``page`` is what the picture decodes to without marks, and ``bits`` (H'/16, W'/16) what its
     stream takes for that: what it does well is not worth a mark. Both or none of them are given.
@@ -78,7 +81,8 @@ def fit_marks(
     bit has to mend.
     """
     known = [np.array(rule.colour) for rule in rules]
-    search = _Search(picture, below, known, price, page, bits)
+    weight = np.where(words, IN_WORDS, np.float32(1))
+    search = _Search(picture, below, known, weight, price, page, bits)
     for spot in sorted(search.spots(), key=lambda spot: -spot.worth):
         search.take(spot)
     return _in_order(search.worth_it(room))
@@ -114,7 +118,7 @@ class _Spot:
 
 @dataclass
 class _Symbol:
-    """The marks that are one bitmap, what squared error they mend, and about what bits they take."""
+    """Marks that are one bitmap, what squared error they mend, and about what bits they take."""
 
     marks: list[Mark] = field(default_factory=list)
     mended: float = 0.0
@@ -126,6 +130,7 @@ class _Search:
     picture: Picture
     below: Picture
     known: list[NDArray]
+    weight: Floats
     price: float
     page: Picture | None
     bits: Floats | None
@@ -134,10 +139,10 @@ class _Search:
     count: int = 0
 
     def __post_init__(self) -> None:
-        self.plain = _squared(self.picture, self.below)
+        self.plain = _squared(self.picture, self.below) * self.weight
         self.coded = self.plain
         if self.page is not None:
-            error = _squared(self.picture, self.page)
+            error = _squared(self.picture, self.page) * self.weight
             self.coded = np.minimum(error + self.price * self._spread(), self.plain)
         self.sent: dict[tuple[int, ...], list[Mark]] = {}
         self.pixels = 0
@@ -160,14 +165,16 @@ class _Search:
         for label in np.flatnonzero(worth > self.price * ONCE_BITS / 2):
             left, top, width, height, _ = (int(v) for v in boxes[label])
             for y in range(top, top + height if label else 0, HIGHEST):
-                for x in range(left, left + width, WIDEST):
-                    rows = slice(y, min(y + HIGHEST, top + height))
-                    columns = slice(x, min(x + WIDEST, left + width))
-                    own = inked[rows, columns] * (labels[rows, columns] == label)
-                    if cv2.countNonZero(own) >= SMALLEST:
-                        yield self._cut(own, x, y)
+                rows, columns = np.s_[y : min(y + HIGHEST, top + height), left : left + width]
+                own = inked[rows, columns] * (labels[rows, columns] == label)
+                start = 0
+                while start < width:
+                    end = _end(own, start)
+                    if cv2.countNonZero(own[:, start:end]) >= SMALLEST:
+                        yield self._spot(own[:, start:end], left + start, y)
+                    start = end
 
-    def _cut(self, own: NDArray[np.uint8], x: int, y: int) -> _Spot:
+    def _spot(self, own: NDArray[np.uint8], x: int, y: int) -> _Spot:
         left, top, width, height = cv2.boundingRect(own)
         own = own[top : top + height, left : left + width]
         inked = cv2.dilate(own, np.ones((3, 3), np.uint8)) > 0
@@ -206,8 +213,8 @@ class _Search:
         symbol.bits += cost
 
     def worth_it(self, room: float | None) -> list[Mark]:
-        """All marks or, of ``room`` bits, those that mend most for theirs, as long as they mend what
-        a bit has to by then."""
+        """All marks or, of ``room`` bits, those that mend most for theirs, as long as they mend
+        what a bit has to by then."""
         taken, marks = 0.0, []
         for symbol in sorted(self.symbols.values(), key=lambda s: -s.mended / s.bits):
             taken += symbol.bits
@@ -229,6 +236,7 @@ class _Search:
             palette = np.array(found.getpalette()).reshape(-1, 3)[: len(found.getcolors())]
             palette = np.unique([self._sendable(colour) for colour in palette], axis=0)
             errors = ((seen[..., None, :] - palette) ** 2).sum(-1, dtype=np.float32)
+            errors *= self.weight[spot.area][..., None]
             errors = np.concatenate([plain[..., None], errors], -1)
             errors[~spot.inked, 1:] = np.inf
             yield _mark(spot, errors.argmin(-1), palette)
@@ -249,7 +257,7 @@ class _Search:
         indices = np.array(mark.indices).reshape(spot.inked.shape)
         palette = np.array(((0, 0, 0), *mark.palette), np.float32)
         painted = indices > 0
-        left = ((self.picture[spot.area] - palette[indices]) ** 2).sum(-1)
+        left = ((self.picture[spot.area] - palette[indices]) ** 2).sum(-1) * self.weight[spot.area]
         before = self.plain[spot.area]
         changed = (before - left)[painted].sum()
         whole = before[spot.inked].sum()
@@ -262,6 +270,15 @@ class _Search:
         cost += float((rank == 4).sum() * np.log2(len(mark.palette) + 1))
         known = {tuple(int(v) for v in colour) for colour in self.known}
         return cost + sum(KNOWN_BITS if c in known else WRITTEN_BITS for c in mark.palette)
+
+
+def _end(inked: NDArray[np.uint8], start: int) -> int:
+    """Where a part that begins at a column is cut: between letters or icons, if that can be."""
+    width = inked.shape[1]
+    if width - start <= WIDEST:
+        return width
+    columns = inked[:, start + WIDEST // 2 : start + WIDEST].sum(0)
+    return start + WIDEST - int(columns[::-1].argmin()) - 1
 
 
 def _mark(spot: _Spot, indices: NDArray[np.intp], palette: NDArray) -> Mark:

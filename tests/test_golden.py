@@ -71,7 +71,7 @@ CASES: dict[str, tuple[Picture, dict]] = {
     "terminal": (part("terminal", 0, 0, 640, 360), {"max_bytes": 2000}),
     "terminal-small-budget": (part("terminal", 40, 60), {"max_bytes": 500}),
     "chart": (part("chart", 0, 0, 480, 320), {"quality": 20}),
-    "pictured": (part("slide", 300, 200, 480, 300), {"bpp": 0.3}),
+    "pictured": (part("dashboard", 0, 0, 480, 300), {"quality": 80}),
     "dashboard": (part("dashboard", 200, 100), {"quality": 60}),
     "slide-natural": (part("slide", 0, 0), {"quality": 30, "content": "natural"}),
     "sign": (part("sign", 100, 100), {"quality": 45, "ocr": "none"}),
@@ -163,7 +163,7 @@ def test_every_kind_is_there(codec: Codec) -> None:
     assert len(CASES) == 20
     layout = codec.info((FOLDER / "pictured.picd").read_bytes()).layout
     assert len({line.pictured for line in layout.lines}) == 2  # some typeset, some not
-    assert layout.letters
+    assert layout.letters and layout.marks
 
 
 @pytest.mark.parametrize("name", CASES)

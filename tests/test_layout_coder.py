@@ -55,7 +55,7 @@ GOLDEN = TextLayout(
         TextLine(_BODY, 300, (PlacedWord("Ctrl+S", 1604, 158),)),
     ),
 )
-GOLDEN_BYTES = bytes.fromhex("000087e02e5aaf1f07e89e4352c7abbb2193378247")
+GOLDEN_BYTES = bytes.fromhex("00007dee376ebea2f504f7292cf4798365e1c45519")
 """Changes with the layout prior, that is with the model id, and only then."""
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from picd import Codec
 from picd.colours import value_of
 from picd.errors import BitstreamError
-from picd.glyphs import render_glyphs
+from picd.glyphs import render_glyphs, typeset
 from picd.layout import Mark, Rule, TextLayout
 from picd.mark_coder import MAX_COLOURS, MAX_MARKS, see_around
 from picd.marks import fit_marks, paint_marks
@@ -56,7 +56,13 @@ def icons() -> list[Mark]:
 
 
 def painted(*marks: Mark) -> np.ndarray:
-    return paint_marks(paint_rules(PAGE), marks)
+    page = paint_rules(PAGE)
+    paint_marks(page, marks)
+    return page
+
+
+def found(picture: np.ndarray, price: float = 100.0, *seen: np.ndarray, **more: float) -> set[Mark]:
+    return set(fit_marks(picture, painted(), RULES, NO_WORDS, price, *seen, **more))
 
 
 def encoded(*marks: Mark) -> bytes:
@@ -69,41 +75,71 @@ def decoded(data: bytes) -> tuple[Mark, ...]:
 
 def test_icons_are_found_and_painted_exactly() -> None:
     picture = painted(*icons())
-    found = fit_marks(picture, PAGE, 100.0, NO_WORDS)
-    assert set(found) == set(icons())
-    assert np.array_equal(painted(*found), picture)
+    assert found(picture) == set(icons())
+    assert np.array_equal(painted(*found(picture)), picture)
 
 
 def test_an_icon_is_sent_once() -> None:
-    found = fit_marks(painted(*icons()), PAGE, 100.0, NO_WORDS)
-    one, all_of_them = len(encoded(icons()[0])), len(encoded(*found))
+    sent = fit_marks(painted(*icons()), painted(), RULES, NO_WORDS, 100.0)
+    one, all_of_them = len(encoded(icons()[0])), len(encoded(*sent))
     plain, other = len(encoded()), len(encoded(icons()[-1]))
-    assert all_of_them - plain < (one - plain) + 2 * (other - plain) + 2 * (len(found) - 3)
+    assert all_of_them - plain < (one - plain) + 2 * (other - plain) + 2 * (len(sent) - 3)
 
 
 def test_the_dearer_a_bit_the_fewer_marks() -> None:
     picture = painted(*icons())
-    counts = [len(fit_marks(picture, PAGE, 10.0**power, NO_WORDS)) for power in range(2, 7)]
+    counts = [len(found(picture, 10.0**power)) for power in range(2, 7)]
     assert counts == sorted(counts, reverse=True) and counts[0] == 8 and counts[-1] == 0
 
 
 def test_what_the_picture_stream_does_well_is_no_mark() -> None:
     picture, blank = painted(*icons()), painted()
     bits = np.full((16, 20), 1.0, np.float32)
-    assert not fit_marks(picture, PAGE, 100.0, NO_WORDS, picture, bits)
-    assert len(fit_marks(picture, PAGE, 100.0, NO_WORDS, blank, bits)) == 8
-    dear = fit_marks(picture, PAGE, 100.0, NO_WORDS, picture, 400 * bits)
+    assert not found(picture, 100.0, picture, bits)
+    assert len(found(picture, 100.0, blank, bits)) == 8
+    dear = found(picture, 100.0, picture, 400 * bits)
     assert len(dear) >= 6  # it is right, but costs more than marks do
 
 
-def test_letters_and_photographs_are_no_marks() -> None:
+def test_marks_leave_the_picture_its_bits() -> None:
     picture = painted(*icons())
+    counts = [len(found(picture, room=room)) for room in (1e6, 1000.0, 300.0, 100.0)]
+    assert counts == sorted(counts, reverse=True) and counts[0] == 8 and counts[-1] == 0
+    assert len(set(counts)) > 2
+
+
+def test_a_photograph_is_no_mark() -> None:
+    picture = painted(*icons())
+    picture[40:100, 180:260] = np.random.default_rng(0).integers(0, 255, (60, 80, 3))
+    assert found(picture) == set(icons())
+
+
+def test_errors_in_words_count_less() -> None:
+    wider = "\n".join(row[:5] + row[4:] for row in FOLDER.split())  # another bitmap, not again
+    picture = painted(mark(FOLDER, 20, 20, INK, FILL), mark(wider, 200, 20, INK, FILL))
     words = NO_WORDS.copy()
     words[:, :120] = True
-    assert [m.x for m in fit_marks(picture, PAGE, 100.0, words)] == [200]
-    noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3))
-    picture[40:100, 180:260] = noise
-    assert set(fit_marks(picture, PAGE, 100.0, NO_WORDS)) == set(icons())
+    tried = [
+        [mark.x for mark in fit_marks(picture, painted(), RULES, words, 1.3**power)]
+        for power in range(20, 50)
+    ]
+    assert [200] in tried and [20] not in tried and [20, 200] in tried
+
+
+def test_marks_are_over_the_words(set_page: TextLayout) -> None:
+    plain = render_glyphs(set_page)
+    x, y = (int(v) for v in np.argwhere(plain.box)[0][::-1])
+    layout = replace(set_page, marks=(mark(ARROW, x + 2, y + 2, INK), mark(ARROW, 0, 0, INK)))
+    glyphs = render_glyphs(layout)
+    assert np.array_equal(glyphs.coverage, plain.coverage)
+    draft = np.full((set_page.height, set_page.width, 3), 128, np.uint8)
+    pages = typeset(draft, plain), typeset(draft, glyphs)
+    arrow = np.array([[c == "#" for c in row] for row in ARROW.split()])
+    changed = (pages[0] != pages[1]).any(-1)
+    assert (pages[1][y + 2 : y + 7, x + 2 : x + 5][arrow] == INK).all()
+    assert changed.sum() <= arrow.sum() and changed[y + 2 : y + 7, x + 2 : x + 5].any()
+    assert (glyphs.skeleton[:5, :3][arrow] == INK).all()  # the codec draws beside words
+    assert (glyphs.skeleton[y : y + 8, x : x + 8] == plain.skeleton[y : y + 8, x : x + 8]).all()
 
 
 def test_soft_edges_take_few_colours() -> None:
@@ -112,14 +148,12 @@ def test_soft_edges_take_few_colours() -> None:
     cover = np.clip(8.5 - np.hypot(x, y), 0, 1)[..., None]
     area = picture[60:79, 100:119]
     area[:] = np.round(cover * (200, 30, 30) + (1 - cover) * area)
-    (found,) = fit_marks(picture, PAGE, 300.0, NO_WORDS)
-    assert 2 <= len(found.palette) <= 8
-    assert np.abs(painted(found).astype(int) - picture).mean(where=picture != 250) < 12
+    (disc,) = found(picture, 300.0)
+    assert 2 <= len(disc.palette) <= 8
+    assert np.abs(painted(disc).astype(int) - picture).mean(where=picture != 250) < 12
 
 
-def test_the_same_bytes_give_a_better_page(
-    codec: Codec, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_same_bytes_give_a_better_page(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = np.ascontiguousarray(np.tile(painted(*icons()), (2, 2, 1)))
 
     def left() -> float:
@@ -131,11 +165,6 @@ def test_the_same_bytes_give_a_better_page(
     with_marks = left()
     monkeypatch.setattr("picd.codec.fit_marks", lambda *_: ())
     assert with_marks < 0.5 * left()
-
-
-def test_marks_are_seen_by_the_codec() -> None:
-    layout = replace(PAGE, marks=tuple(icons()))
-    assert np.array_equal(render_glyphs(layout).skeleton, painted(*icons()))
 
 
 def test_what_is_around_a_pixel() -> None:

@@ -157,7 +157,7 @@ def _measured(
         name: peer.within(encoded.bytes + (CONTAINER if peer.name == "avif" else 0))
         for name, peer in peers.items()
     }
-    unruled = replace(encoded.layout, rules=())
+    unruled = replace(encoded.layout, rules=(), marks=())
     bare = encode_layout(replace(unruled, letters=()))
     count = max(len(encoded.layout.words), 1)
     letters = max(sum(len(word.text) + 1 for word in encoded.layout.words), 1)
@@ -172,6 +172,8 @@ def _measured(
         "words": len(encoded.layout.words),
         "dropped_words": encoded.dropped_words,
         "rules": len(encoded.layout.rules),
+        "marks": len(encoded.layout.marks),
+        "bytes_rules_and_marks": encoded.sections["layout"] - len(encode_layout(unruled)),
         "bits_per_character": 8 * encoded.sections["text"] / letters,
         "bits_per_word": 8 * len(bare) / count,
         "own_letters": len(encoded.layout.letters),

@@ -110,7 +110,8 @@ def dressed(picture: np.ndarray, layout: TextLayout) -> TextLayout:
 
     layout = replace(layout, rules=fit_rules(picture, price(0, *RULE_PRICES), words=words))
     layout = replace(layout, letters=fit_letters(picture, layout, price(1, *LETTER_PRICES)))
-    marks = fit_marks(picture, set_skeleton(layout), layout.rules, price(2, *MARK_PRICES))
+    below = set_skeleton(layout)
+    marks = fit_marks(picture, below, layout.rules, words, price(2, *MARK_PRICES))
     return replace(layout, marks=marks)
 
 
