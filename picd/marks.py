@@ -38,6 +38,8 @@ KNOWN_BITS, WRITTEN_BITS = 4.0, 14.0
 """About what a colour costs that was sent before, and one that was not."""
 IN_WORDS = np.float32(0.5)
 """What an error counts in the boxes of words, which can be read as they are."""
+LEGIBLE = 0.75
+"""How like the picture's the edges under a mark must be where there are words."""
 DEARER = 1.6
 """The power of the share of bits left by which a bit has to mend more: as for own letters."""
 RANK_BITS = np.array(
@@ -81,8 +83,7 @@ def fit_marks(
     bit has to mend.
     """
     known = [np.array(rule.colour) for rule in rules]
-    weight = np.where(words, IN_WORDS, np.float32(1))
-    search = _Search(picture, below, known, weight, price, page, bits)
+    search = _Search(picture, below, known, words, price, page, bits)
     for spot in sorted(search.spots(), key=lambda spot: -spot.worth):
         search.take(spot)
     return _in_order(search.worth_it(room))
@@ -130,7 +131,7 @@ class _Search:
     picture: Picture
     below: Picture
     known: list[NDArray]
-    weight: Floats
+    words: NDArray[np.bool_]
     price: float
     page: Picture | None
     bits: Floats | None
@@ -139,6 +140,7 @@ class _Search:
     count: int = 0
 
     def __post_init__(self) -> None:
+        self.weight = np.where(self.words, IN_WORDS, np.float32(1))
         self.plain = _squared(self.picture, self.below) * self.weight
         self.coded = self.plain
         if self.page is not None:
@@ -186,7 +188,7 @@ class _Search:
         best, gain, cost = None, 0.0, AGAIN_BITS
         for mark in self.sent.get(spot.inked.shape, ()):
             now = self._gain(spot, mark, AGAIN_BITS)
-            if now > gain:
+            if now > gain and self._legible(spot, mark):
                 best, gain = mark, now
         room = self.pixels + spot.inked.size <= MAX_PIXELS
         if room and spot.worth > self.price * (ONCE_BITS + LEAST_BITS * spot.inked.size):
@@ -194,7 +196,7 @@ class _Search:
             for mark in self._tries(spot):
                 bits = self._cost(mark)
                 now = self._gain(spot, mark, bits)
-                if now > gain:
+                if now > gain and self._legible(spot, mark):
                     best, gain, cost = mark, now, bits
                 if now < before:
                     break  # more colours are not worth it
@@ -263,6 +265,18 @@ class _Search:
         whole = before[spot.inked].sum()
         return float(changed * spot.worth / max(whole, 1.0) - self.price * cost)
 
+    def _legible(self, spot: _Spot, mark: Mark) -> bool:
+        """Whether the edges of words under a mark are there, and no worse than without it: a crude
+        one that mends the ground between letters can spoil them."""
+        if not self.words[spot.area][spot.inked].any():
+            return True
+        painted = self.below[spot.area].copy()
+        paint_marks(painted, [replace(mark, x=0, y=0)])
+        wanted, before, after = (
+            _detail(each) for each in (self.picture[spot.area], self.below[spot.area], painted)
+        )
+        return _alike(wanted, after) >= max(_alike(wanted, before), LEGIBLE)
+
     def _cost(self, mark: Mark) -> float:
         indices = np.array(mark.indices, np.int64).reshape(-1, mark.width)
         alike, rank = see_around(indices)
@@ -298,6 +312,16 @@ def _in_order(marks: list[Mark]) -> tuple[Mark, ...]:
         groups.setdefault((mark.width, mark.indices, mark.palette), []).append(mark)
     ordered = sorted(groups.values(), key=lambda group: (group[0].y, group[0].x))
     return tuple(mark for group in ordered for mark in group)
+
+
+def _detail(area: Picture) -> Floats:
+    """The edges of an area (h, w, 3)."""
+    return cv2.Laplacian(cv2.cvtColor(area, cv2.COLOR_RGB2GRAY), cv2.CV_32F)
+
+
+def _alike(a: Floats, b: Floats) -> float:
+    """Correlation of two areas, whatever their contrast."""
+    return float((a * b).sum() / (np.sqrt((a * a).sum() * (b * b).sum()) + 1))
 
 
 def _squared(a: Picture, b: Picture) -> Floats:
