@@ -2,8 +2,8 @@
 
 Icons, arrows, ticks, dots of charts, words that no engine read: hard edges within a few pixels,
 which are dear in a transform codec and blurred at these rates. Each is a bitmap with a palette of
-its own, painted over the rules, and sent once however often it occurs: the symbols of JBIG2, in
-colour. The codec then sends the difference to that, too.
+its own, painted over rules and words, and sent once however often it occurs: the symbols of JBIG2,
+in colour. The codec then sends the difference to that, too.
 """
 
 from __future__ import annotations
