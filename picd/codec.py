@@ -204,9 +204,10 @@ class Codec:
                 better = richer if more_text == text else layout
             room = budget and 8 * (budget - len(pack(text, encode_layout(better))))
             better = _marked(picture, better, trial, room)
-            more_bytes = encode_layout(better)
-            if better != layout and (again := coded(better, text, more_bytes)).image.fits:
-                trial, layout, layout_bytes = again, better, more_bytes
+            if better != layout and allowed(better):
+                again = coded(better, text, more_bytes := encode_layout(better))
+                if again.image.fits:
+                    trial, layout, layout_bytes = again, better, more_bytes
         trial = spend(
             trial,
             layout,
