@@ -9,15 +9,17 @@ learned.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeVar
 
 from picd.arithmetic import Coder
 from picd.errors import ModelError
 from picd.mixing import RATE, SQUASH, STRETCH, STRETCH_LIMIT
 from picd.text_model import model_file
 
+T = TypeVar("T")
 COUNT_LIMIT = 40
 SLOTS = 3
 """At most this many contexts for one bit."""
@@ -94,6 +96,14 @@ class AdaptiveBits:
             places = (f"{name}/{node}" for name in names)
             node = node * 2 + self.bit(*places, value=value >> shift & 1)
         return node - (1 << bits)
+
+    def one_of(self, name: str, candidates: Sequence[T], value: T | None = None) -> T | None:
+        """Which of the candidates, in unary; None for none of them."""
+        rank = candidates.index(value) if value in candidates else len(candidates)
+        for place, candidate in enumerate(candidates):
+            if self.bit(f"{name} {min(place, 5)}", value=place == rank):
+                return candidate
+        return None
 
     def signed(self, *names: str, value: int = 0) -> int:
         """An integer of magnitude below 2**19."""

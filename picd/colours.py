@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from picd.adaptive import AdaptiveBits
 from picd.errors import BitstreamError
 
 Colour = tuple[int, int, int]
-T = TypeVar("T", int, Colour)
 
 PALETTE = 64
 """So many colours are remembered."""
@@ -25,16 +22,7 @@ def level_of(value: int) -> int | None:
     return level if value_of(level) == value else None
 
 
-def one_of(bits: AdaptiveBits, name: str, candidates: list[T], value: T | None) -> T | None:
-    """Code which of the ``candidates`` a value is, in unary; None for none of them."""
-    rank = candidates.index(value) if value in candidates else len(candidates)
-    for place, candidate in enumerate(candidates):
-        if bits.bit(f"{name} {min(place, 5)}", value=place == rank):
-            return candidate
-    return None
-
-
-def written(bits: AdaptiveBits, name: str, colour: Colour | None, depth: int) -> Colour:
+def written_colour(bits: AdaptiveBits, name: str, colour: Colour | None, depth: int) -> Colour:
     """Code three numbers (None in a decoder) of ``depth`` bits; most are greys: red and blue are
     near green.
 
@@ -58,7 +46,7 @@ class KnownColours:
 
     def code(self, bits: AdaptiveBits, name: str, colour: Colour | None) -> Colour | None:
         """Code which of them a colour is (None in a decoder); None for none of them."""
-        return one_of(bits, name, self._known, colour)
+        return bits.one_of(name, self._known, colour)
 
     def remember(self, colour: Colour) -> None:
         if colour in self._known:

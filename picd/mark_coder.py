@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picd.adaptive import AdaptiveBits
-from picd.colours import Colour, KnownColours, level_of, one_of, value_of, written
+from picd.colours import Colour, KnownColours, level_of, value_of, written_colour
 from picd.errors import BitstreamError
 from picd.layout import Mark
 
@@ -109,7 +109,7 @@ class _MarkModel:
         known = self._known[axis]
         pitch = [2 * before[0] - before[1]] if len(before) > 1 and before[0] > before[1] else []
         guesses = [g for g in dict.fromkeys([*pitch, *before[:1], *known]) if g >= 0][:GUESSES]
-        result = one_of(self.bits, f"mark {axis} {bool(again)}", guesses, value)
+        result = self.bits.one_of(f"mark {axis} {bool(again)}", guesses, value)
         if result is None:
             result = self.bits.tree(f"mark {axis} written", bits=COORDINATE_BITS, value=value or 0)
         if result in known:
@@ -173,9 +173,9 @@ class _MarkModel:
         if result is None:
             levels = tuple(level_of(value) for value in colour) if colour else None
             if self.bits.bit("mark exact", value=levels is not None and None in levels):
-                result = written(self.bits, "mark exact", colour, depth=8)
+                result = written_colour(self.bits, "mark exact", colour, depth=8)
             else:
-                red, green, blue = written(self.bits, "mark", levels, depth=5)
+                red, green, blue = written_colour(self.bits, "mark", levels, depth=5)
                 result = value_of(red), value_of(green), value_of(blue)
         self.colours.remember(result)
         return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from picd.adaptive import AdaptiveBits
-from picd.colours import Colour, KnownColours, one_of, written
+from picd.colours import Colour, KnownColours, written_colour
 from picd.errors import BitstreamError
 from picd.layout import Rule
 from picd.rules import RADII
@@ -96,7 +96,7 @@ class _RuleModel:
         """One of the guesses, of the edges of this axis, or any number."""
         known = self._edges[axis]
         candidates = [g for g in dict.fromkeys([*guesses, *known]) if g > beyond][:GUESSES]
-        result = one_of(self.bits, name, candidates, value)
+        result = self.bits.one_of(name, candidates, value)
         if result is None:
             written = 0 if value is None else value
             result = self.bits.tree(f"{axis} written", bits=COORDINATE_BITS, value=written)
@@ -118,7 +118,7 @@ class _RuleModel:
     def _colour(self, thin: int, colour: Colour | None) -> Colour:
         result = self.colours.code(self.bits, f"colour {thin > 0}", colour)
         if result is None:
-            result = written(self.bits, "rule", colour, depth=8)
+            result = written_colour(self.bits, "rule", colour, depth=8)
         self.colours.remember(result)
         return result
 

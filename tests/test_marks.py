@@ -190,6 +190,15 @@ def test_the_same_bytes_give_a_better_page(codec: Codec, monkeypatch: pytest.Mon
     assert with_marks < 0.5 * left()
 
 
+def test_marks_never_make_a_file_that_is_refused(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("picd.limits._is_setting_allowed", lambda layout: not layout.marks)
+    encoded = codec.encode(painted(*icons()), quality=60, content="screen", ocr="none")
+    assert not encoded.layout.marks
+    codec.info(encoded.data)
+
+
 def test_what_is_around_a_pixel() -> None:
     alike, rank = see_around(np.array([[1, 1, 0], [1, 2, 2]]))
     assert rank.tolist() == [[4, 0, 1], [1, 4, 0]]
