@@ -71,7 +71,7 @@ CASES: dict[str, tuple[Picture, dict]] = {
     "terminal": (part("terminal", 0, 0, 640, 360), {"max_bytes": 2000}),
     "terminal-small-budget": (part("terminal", 40, 60), {"max_bytes": 500}),
     "chart": (part("chart", 0, 0, 480, 320), {"quality": 20}),
-    "pictured": (part("dashboard", 0, 0, 480, 300), {"quality": 80}),
+    "pictured": (part("chart", 600, 200, 480, 300), {"quality": 80}),
     "dashboard": (part("dashboard", 200, 100), {"quality": 60}),
     "slide-natural": (part("slide", 0, 0), {"quality": 30, "content": "natural"}),
     "sign": (part("sign", 100, 100), {"quality": 45, "ocr": "none"}),

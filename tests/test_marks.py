@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from demo.picture_input import example_path
 from picd import Codec
 from picd.colours import value_of
 from picd.errors import BitstreamError
 from picd.glyphs import render_glyphs, typeset
+from picd.images import load_image
 from picd.layout import Mark, PlacedWord, Rule, TextLayout, TextLine, TextStyle
 from picd.mark_coder import MAX_COLOURS, MAX_MARKS, see_around
 from picd.marks import fit_marks, paint_marks
@@ -109,10 +111,18 @@ def test_marks_leave_the_picture_its_bits() -> None:
     assert len(set(counts)) > 2
 
 
-def test_a_photograph_is_no_mark() -> None:
+def test_noise_is_no_mark() -> None:
     picture = painted(*icons())
     picture[40:100, 180:260] = np.random.default_rng(0).integers(0, 255, (60, 80, 3))
     assert found(picture) == set(icons())
+
+
+def test_a_photograph_is_no_mark() -> None:
+    """In one or two colours it would mend much, and be full of specks."""
+    picture = painted(*icons())
+    picture[40:100, 180:300] = load_image(example_path("landscape"))[300:360, 400:520]
+    assert found(picture, 256.0) == set(icons())
+    assert not any(mark.x == 180 for power in range(8, 18) for mark in found(picture, 2.0**power))
 
 
 def test_errors_in_words_count_less() -> None:
