@@ -27,8 +27,10 @@ SMALLEST = 6
 """Pixels of the smallest mark."""
 COLOURS = (1, 2, 3, 4, 6, 8, 12)
 """Sizes of palette that are tried."""
-MOTLEY = 96
-"""More colours, to 16 levels, are no mark's but a photograph's."""
+COLOURFUL, MOTLEY = 48, 96
+"""With more colours, to 16 levels, it may be a piece of a photograph; with still more it is one.
+Icons have up to 46, most of them 25 at most, pieces of photographs 60 and more, and of their edges
+a mark of few colours brings less than half."""
 NEAR = 6
 """Levels within which a colour that was sent before will do."""
 AGAIN_BITS, ONCE_BITS, LEAST_BITS = 10.0, 28.0, 0.12
@@ -38,9 +40,8 @@ KNOWN_BITS, WRITTEN_BITS = 4.0, 14.0
 """About what a colour costs that was sent before, and one that was not."""
 IN_WORDS = np.float32(0.5)
 """What an error counts in the boxes of words, which can be read as they are."""
-SHARP = 0.7
-"""How like the picture's the edges in a mark must be. Those of icons are by 0.74 and more, those of
-words in two colours by 0.8 and more, in one by 0.5 to 0.8, pieces of photographs by 0.4 at most."""
+SHARP = 0.75
+"""How like the picture's the edges under a mark must be where there are words or many colours."""
 DEARER = 1.6
 """The power of the share of bits left by which a bit has to mend more: as for own letters."""
 RANK_BITS = np.array(
@@ -85,8 +86,8 @@ def fit_marks(
     """
     known = [np.array(rule.colour) for rule in rules]
     search = _Search(picture, below, known, words, price, page, bits)
-    for spot in sorted(search.spots(), key=lambda spot: -spot.worth):
-        search.take(spot)
+    for spots in search.groups():
+        search.take(spots)
     return _in_order(search.worth_it(room))
 
 
@@ -165,7 +166,7 @@ class _Search:
         joined = cv2.dilate(inked, np.ones((GAP, GAP), np.uint8))
         count, labels, boxes, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
         worth = np.bincount(labels.ravel(), self.coded.ravel(), minlength=count)
-        for label in np.flatnonzero(worth > self.price * ONCE_BITS / 2):
+        for label in np.flatnonzero(worth > self.price * AGAIN_BITS):
             left, top, width, height, _ = (int(v) for v in boxes[label])
             for y in range(top, top + height if label else 0, HIGHEST):
                 rows, columns = np.s_[y : min(y + HIGHEST, top + height), left : left + width]
@@ -184,36 +185,58 @@ class _Search:
         spot = _Spot(x + left, y + top, inked, 0.0)
         return replace(spot, worth=float(self.coded[spot.area][inked].sum()))
 
-    def take(self, spot: _Spot) -> None:
-        """Add the mark that a spot is best sent as, if one is worth it."""
-        best, gain, cost = None, 0.0, AGAIN_BITS
-        for mark in self.sent.get(spot.inked.shape, ()):
-            now = self._gain(spot, mark, AGAIN_BITS)
-            if now > gain and self._sharp(spot, mark):
-                best, gain = mark, now
-        room = self.pixels + spot.inked.size <= MAX_PIXELS
-        if room and spot.worth > self.price * (ONCE_BITS + LEAST_BITS * spot.inked.size):
+    def groups(self) -> list[list[_Spot]]:
+        """Spots that look the same together, what is worth the most first."""
+        shapes: dict[tuple, list[list[_Spot]]] = {}
+        for spot in sorted(self.spots(), key=lambda spot: -spot.worth):
+            groups = shapes.setdefault((spot.inked.shape, spot.inked.tobytes()), [])
+            for group in groups:
+                apart = cv2.absdiff(self.picture[spot.area], self.picture[group[0].area])
+                if apart[spot.inked].mean() <= NEAR:
+                    group.append(spot)
+                    break
+            else:
+                groups.append([spot])
+        found = [group for groups in shapes.values() for group in groups]
+        return sorted(found, key=lambda group: -sum(spot.worth for spot in group))
+
+    def take(self, spots: list[_Spot]) -> None:
+        """Add the mark that spots of one look are best sent as, if one is worth it."""
+        first, best, most, cost = spots[0], None, 0.0, AGAIN_BITS
+        more = AGAIN_BITS * (len(spots) - 1)
+        worth = sum(spot.worth for spot in spots)
+
+        def gain(mark: Mark, bits: float) -> float:
+            return sum(self._gain(s, mark) for s in spots) - self.price * (bits + more)
+
+        for mark in self.sent.get(first.inked.shape, ()):
+            now = gain(mark, AGAIN_BITS)
+            if now > most and self._sharp(first, mark):
+                best, most = mark, now
+        room = self.pixels + first.inked.size <= MAX_PIXELS
+        if room and worth > self.price * (more + ONCE_BITS + LEAST_BITS * first.inked.size):
             before = -np.inf
-            for mark in self._tries(spot):
+            for mark in self._tries(first):
                 bits = self._cost(mark)
-                now = self._gain(spot, mark, bits)
-                if now > gain and self._sharp(spot, mark):
-                    best, gain, cost = mark, now, bits
+                now = gain(mark, bits)
+                if now > most and self._sharp(first, mark):
+                    best, most, cost = mark, now, bits
                 if now < before:
                     break  # more colours are not worth it
                 before = now
         if best is None or self.count == MAX_MARKS:
             return
-        self.count += 1
         if best not in self.symbols:
-            self.sent.setdefault(spot.inked.shape, []).append(best)
+            self.sent.setdefault(first.inked.shape, []).append(best)
             self.symbols[best] = _Symbol()
-            self.pixels += spot.inked.size
+            self.pixels += first.inked.size
             self.known += [np.array(colour) for colour in best.palette]
         symbol = self.symbols[best]
-        symbol.marks.append(replace(best, x=spot.x, y=spot.y))
-        symbol.mended += gain + self.price * cost
-        symbol.bits += cost
+        spots = spots[: MAX_MARKS - self.count]
+        self.count += len(spots)
+        symbol.marks += [replace(best, x=spot.x, y=spot.y) for spot in spots]
+        symbol.mended += most + self.price * (cost + more)
+        symbol.bits += cost + more
 
     def worth_it(self, room: float | None) -> list[Mark]:
         """All marks or, of ``room`` bits, those that mend most for theirs, as long as they mend
@@ -232,7 +255,7 @@ class _Search:
         """The spot in more and more colours."""
         seen, plain = self.picture[spot.area].astype(np.int32), self.plain[spot.area]
         pixels = self.picture[spot.area][spot.inked][None]
-        if len(np.unique((pixels[0] >> 4) @ np.array([256, 16, 1], np.uint16))) > MOTLEY:
+        if self._colours(spot) > MOTLEY:
             return
         for count in COLOURS:
             found = Image.fromarray(pixels).quantize(count, Image.Quantize.MAXCOVERAGE, kmeans=4)
@@ -254,9 +277,9 @@ class _Search:
                 return self.known[int(apart.argmin())]
         return np.array(grid_colour(colour))
 
-    def _gain(self, spot: _Spot, mark: Mark, cost: float) -> float:
-        """What sending the spot as ``mark`` gains, in squared error less its price. What the
-        picture stream takes and leaves is thought to be in proportion to what there is to send."""
+    def _gain(self, spot: _Spot, mark: Mark) -> float:
+        """What squared error the spot as ``mark`` mends. What the picture stream takes and leaves
+        is thought to be in proportion to what there is to send."""
         indices = np.array(mark.indices).reshape(spot.inked.shape)
         palette = np.array(((0, 0, 0), *mark.palette), np.float32)
         painted = indices > 0
@@ -264,11 +287,20 @@ class _Search:
         before = self.plain[spot.area]
         changed = (before - left)[painted].sum()
         whole = before[spot.inked].sum()
-        return float(changed * spot.worth / max(whole, 1.0) - self.price * cost)
+        return float(changed * spot.worth / max(whole, 1.0))
+
+    def _colours(self, spot: _Spot) -> int:
+        """How many colours a spot has, to 16 levels."""
+        pixels = self.picture[spot.area][spot.inked]
+        return len(np.unique((pixels >> 4) @ np.array([256, 16, 1], np.uint16)))
 
     def _sharp(self, spot: _Spot, mark: Mark) -> bool:
-        """Whether the picture's edges are in a mark, and no worse than without it: a crude one that
-        mends the ground between letters can spoil them, and one of a photograph has specks."""
+        """Whether the picture's edges are in a mark, and no worse than without it, where that
+        matters: a crude one that mends the ground between letters can spoil them, and one of a
+        photograph has specks."""
+        plain = not self.words[spot.area][spot.inked].any()
+        if plain and self._colours(spot) <= COLOURFUL:
+            return True
         painted = self.below[spot.area].copy()
         paint_marks(painted, [replace(mark, x=0, y=0)])
         wanted, before, after = (

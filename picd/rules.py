@@ -32,6 +32,9 @@ GAPS, LARGE = (7, 17), 3000
 """Large areas of one colour, of at least so many pixels, are also tried as one where lines or words
 less than so many pixels wide cut them: a panel that is left in pieces shows what is between them.
 Fifteen held-back screens: SSIMULACRA2 17.7 to 22.2."""
+BARS, SHORTEST_BAR, HOLE = -1, 49, 4096
+"""Length of the shortest bar that is found in a frame, in pixels, and pixels of the largest hole in
+it: an icon or a field."""
 RUN, THICKNESS = 23, 4
 """A line is at least so long and at most so thick, in pixels. Odd: OpenCV opens with an even length
 to lines that are moved by a pixel."""
@@ -58,6 +61,9 @@ RADII = (0, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
 """Radii of corners, in pixels: part of the bitstream."""
 ROUND_PRICE = 60
 """Levels times pixels that rounder corners have to mend."""
+FALSE, FAINT = 0.4, 8
+"""Share of a rule's sides at which the picture may have less than half of its edge, and levels that
+are no edge."""
 PRICE = 3000
 """Levels times pixels that a rule has to mend to be worth its bytes in a file of 4.6 KB, the
 default for 1280x720."""
@@ -88,7 +94,7 @@ def fit_rules(
             error[words] = 0
     flat, grounds = _flatness(picture), sorted({0, _commonest_at_the_border(errors)})
 
-    found: dict[int, set[tuple[int, ...]]] = {gap: set() for gap in (0, *GAPS)}
+    found: dict[int, set[tuple[int, ...]]] = {gap: set() for gap in (0, BARS, *GAPS)}
     for i, colour in enumerate(colours):
         for gap, *area in _areas(picture, colour):
             if _is_flat(flat, *area[:4]):
@@ -99,7 +105,59 @@ def fit_rules(
         own = _areas_of_their_own(areas, errors)
         search = _Search(picture, colours, errors, areas, own, words, price, limit)
         trials += [search.painted_from(ground) for ground in grounds]
-    return min(trials, key=lambda trial: trial[0] + price * len(trial[1]))[1]
+    rules = min(trials, key=lambda trial: trial[0] + price * len(trial[1]))[1]
+    return _without_false_edges(rules, picture, words)
+
+
+def _without_false_edges(
+    rules: tuple[Rule, ...], picture: Picture, words: NDArray[np.bool_] | None
+) -> tuple[Rule, ...]:
+    """The rules but for those that end where the picture does not: within a gradient, a sky or a
+    curved band. One at a time, because what is beside a rule may be another that goes."""
+    kept = list(rules)
+    while len(kept) > 1:
+        skeleton = np.full_like(picture, GREY)
+        top = np.zeros(picture.shape[:2], np.int16)
+        for number, rule in enumerate(kept):
+            _paint(skeleton, rule)
+            top[rule.y0 : rule.y1, rule.x0 : rule.x1] = number
+        if words is not None:
+            top[words] = -1
+        shares = [0.0] + [
+            _false_share(rule, top == number, skeleton, picture)
+            for number, rule in enumerate(kept[1:], 1)
+        ]
+        worst = int(np.argmax(shares))
+        if shares[worst] <= FALSE:
+            break
+        del kept[worst]
+    return tuple(kept)
+
+
+def _false_share(
+    rule: Rule, seen: NDArray[np.bool_], skeleton: Picture, picture: Picture
+) -> float:
+    """Of the sides of a rule as far as they are ``seen``, the share at which the skeleton has an
+    edge and the picture has less than half of it."""
+    false = sides = 0
+    for transposed in (False, True):
+        x0, y0, x1, y1 = rule.x0, rule.y0, rule.x1, rule.y1
+        set_, drawn, here = skeleton, picture, seen
+        if transposed:
+            x0, y0, x1, y1 = y0, x0, y1, x1
+            set_, drawn, here = (v.swapaxes(0, 1) for v in (skeleton, picture, seen))
+        for inside, step in ((y0, -1), (y1 - 1, 1)):
+            rows = [inside - step, inside, inside + step, inside + 2 * step]
+            rows = [min(max(row, 0), len(drawn) - 1) for row in rows]
+            if not 0 <= inside + step < len(drawn):
+                continue
+            at = here[inside, x0:x1]
+            ours = cv2.absdiff(set_[inside, x0:x1], set_[inside + step, x0:x1]).max(-1)
+            lines = drawn[rows, x0:x1].astype(np.int16)
+            theirs = (lines.max(0) - lines.min(0)).max(-1)
+            sides += int(at.sum())
+            false += int((at & (ours > FAINT) & (2 * theirs < ours)).sum())
+    return false / max(sides, 1)
 
 
 @dataclass(frozen=True)
@@ -307,19 +365,40 @@ def _areas(
             kernel = np.ones((gap, gap), np.uint8)
             joined, least = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel), LARGE
         for x, y, w, h, area in _components(joined, least):
-            if area < MIN_FILL * w * h:
-                continue
-            x0, y0, x1, y1 = _without_tips(joined[y : y + h, x : x + w])
-            x0, y0, x1, y1 = x + x0, y + y0, x + x1, y + y1
-            if min(x1 - x0, y1 - y0) > THICKNESS and _least_held(joined, x0, y0, x1, y1) < HELD:
-                continue
-            filled = cv2.countNonZero(mask[y0:y1, x0:x1]) >= FILLED * (x1 - x0) * (y1 - y0)
-            yield gap, left + x0, top + y0, left + x1, top + y1, filled
+            place = joined[y : y + h, x : x + w]
+            areas = []
+            if area >= MIN_FILL * w * h:
+                x0, y0, x1, y1 = _without_tips(place)
+                held = _least_held(joined, x + x0, y + y0, x + x1, y + y1) >= HELD
+                if held or min(x1 - x0, y1 - y0) <= THICKNESS:
+                    areas.append((gap, x0, y0, x1, y1))
+            if not gap and LARGE <= area < FILLED * w * h:
+                areas += ((BARS, *bar) for bar in _bars(place))
+            for kind, x0, y0, x1, y1 in areas:
+                x0, y0, x1, y1 = x + x0, y + y0, x + x1, y + y1
+                filled = cv2.countNonZero(mask[y0:y1, x0:x1]) >= FILLED * (x1 - x0) * (y1 - y0)
+                yield kind, left + x0, top + y0, left + x1, top + y1, filled
     for kernel in (np.ones((1, RUN), np.uint8), np.ones((RUN, 1), np.uint8)):
         runs = cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel)
         for x, y, w, h, area in _components(runs):
             if min(w, h) <= THICKNESS and area > 0.9 * w * h:
                 yield 0, left + x, top + y, left + x + w, top + y + h, True
+
+
+def _bars(mask: NDArray[np.uint8]) -> Iterator[tuple[int, int, int, int]]:
+    """The bars (x0, y0, x1, y1) in an area that is no rectangle: those of tools and tabs hang
+    together by the frame of their window, and have holes where icons are."""
+    holes = 255 - mask
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(holes, connectivity=4)
+    small = stats[:, 4] < HOLE
+    small[0] = False
+    whole = np.where(small[labels], np.uint8(255), mask)
+    for axis, side in enumerate(mask.shape):
+        length = max(side // 4, SHORTEST_BAR)
+        kernel = np.ones((length, 1) if axis == 0 else (1, length), np.uint8)
+        for x, y, w, h, area in _components(cv2.morphologyEx(whole, cv2.MORPH_OPEN, kernel)):
+            if min(w, h) > THICKNESS and area >= FILLED * w * h:
+                yield x, y, x + w, y + h
 
 
 def _without_tips(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
