@@ -295,9 +295,9 @@ def typeset(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.uint8]:
     return result
 
 
-def set_skeleton(layout: TextLayout) -> NDArray[np.uint8]:
-    """The words set over the rules, without marks and with nothing of the picture, (H, W, 3)."""
-    glyphs = render_glyphs(replace(layout, marks=()))
+def typeset_skeleton(layout: TextLayout) -> NDArray[np.uint8]:
+    """The words set over the rules, with nothing of the picture, (H, W, 3)."""
+    glyphs = render_glyphs(layout)
     return typeset(glyphs.skeleton, glyphs)
 
 

@@ -74,6 +74,7 @@ def fit_marks(
     page: Picture | None = None,
     bits: Floats | None = None,
     room: float | None = None,
+    sent: Iterable[Mark] = (),
 ) -> tuple[Mark, ...]:
     """The marks that are worth sending where a bit has to mend ``price`` of squared error (of RGB
     levels) in ``picture``, uint8 (H, W, 3): what differs from ``below``, the rules with the
@@ -86,9 +87,12 @@ def fit_marks(
     """
     known = [np.array(rule.colour) for rule in rules]
     search = _Search(picture, below, known, words, price, page, bits)
+    sent = tuple(sent)
+    for mark in sent:
+        search.know(mark)
     for spots in search.groups():
         search.take(spots)
-    return _in_order(search.worth_it(room))
+    return _in_order([*sent, *search.worth_it(room)])
 
 
 def paint_marks(picture: Picture, marks: Iterable[Mark]) -> NDArray[np.bool_]:
@@ -147,18 +151,9 @@ class _Search:
         self.coded = self.plain
         if self.page is not None:
             error = _squared(self.picture, self.page) * self.weight
-            self.coded = np.minimum(error + self.price * self._spread(), self.plain)
+            self.coded = np.minimum(error + self.price * _spread(self.plain, self.bits), self.plain)
         self.sent: dict[tuple[int, ...], list[Mark]] = {}
         self.pixels = 0
-
-    def _spread(self) -> Floats:
-        """The bits of the picture stream by pixel, of each square by squared error."""
-        side, (h, w) = 16, self.bits.shape
-        rows, columns = self.plain.shape
-        plain = np.pad(self.plain, ((0, h * side - rows), (0, w * side - columns)))
-        squares = plain.reshape(h, side, w, side)
-        spread = squares * (self.bits / (squares.sum((1, 3)) + 1))[:, None, :, None]
-        return spread.reshape(plain.shape)[:rows, :columns]
 
     def spots(self) -> Iterator[_Spot]:
         """Where the picture is not as what is below, in pieces that hang together."""
@@ -184,6 +179,17 @@ class _Search:
         inked = cv2.dilate(own, np.ones((3, 3), np.uint8)) > 0
         spot = _Spot(x + left, y + top, inked, 0.0)
         return replace(spot, worth=float(self.coded[spot.area][inked].sum()))
+
+    def know(self, mark: Mark) -> None:
+        """That a mark is sent already, which can be sent again."""
+        alike = replace(mark, x=0, y=0)
+        self.count += 1
+        if alike in self.symbols:
+            return
+        self.symbols[alike] = _Symbol()
+        self.sent.setdefault((len(mark.indices) // mark.width, mark.width), []).append(alike)
+        self.pixels += len(mark.indices)
+        self.known += [np.array(colour) for colour in mark.palette]
 
     def groups(self) -> list[list[_Spot]]:
         """Spots that look the same together, what is worth the most first."""
@@ -242,7 +248,7 @@ class _Search:
         """All marks or, of ``room`` bits, those that mend most for theirs, as long as they mend
         what a bit has to by then."""
         taken, marks = 0.0, []
-        for symbol in sorted(self.symbols.values(), key=lambda s: -s.mended / s.bits):
+        for symbol in sorted(self.symbols.values(), key=lambda s: -s.mended / max(s.bits, 1)):
             taken += symbol.bits
             if room is not None:
                 left = max(1 - taken / max(room, 1.0), 1e-3)
@@ -353,6 +359,23 @@ def _detail(area: Picture) -> Floats:
 def _alike(a: Floats, b: Floats) -> float:
     """Correlation of two areas, whatever their contrast."""
     return float((a * b).sum() / (np.sqrt((a * a).sum() * (b * b).sum()) + 1))
+
+
+def left_by(picture: Picture, below: Picture, page: Picture, bits: Floats, price: float) -> Floats:
+    """Squared error (H, W) that a page leaves, and its bits at their price, as far as there is
+    anything to send."""
+    plain = _squared(picture, below)
+    return np.minimum(_squared(picture, page) + price * _spread(plain, bits), plain)
+
+
+def _spread(plain: Floats, bits: Floats) -> Floats:
+    """The bits (H'/16, W'/16) of the picture stream by pixel, of each square by squared error."""
+    side, (h, w) = 16, bits.shape
+    rows, columns = plain.shape
+    plain = np.pad(plain, ((0, h * side - rows), (0, w * side - columns)))
+    squares = plain.reshape(h, side, w, side)
+    spread = squares * (bits / (squares.sum((1, 3)) + 1))[:, None, :, None]
+    return spread.reshape(plain.shape)[:rows, :columns]
 
 
 def _squared(a: Picture, b: Picture) -> Floats:

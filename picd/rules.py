@@ -61,6 +61,10 @@ RADII = (0, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
 """Radii of corners, in pixels: part of the bitstream."""
 ROUND_PRICE = 60
 """Levels times pixels that rounder corners have to mend."""
+MAX_FITTED = 160
+"""At most so many rules are fitted."""
+RULE_BITS = 24.0
+"""About what a rule costs."""
 FALSE, FAINT = 0.4, 8
 """Share of a rule's sides at which the picture may have less than half of its edge, and levels that
 are no edge."""
@@ -74,39 +78,99 @@ Picture = NDArray[np.uint8]
 def fit_rules(
     picture: Picture,
     price: float = PRICE,
-    limit: int = 160,
+    limit: int = MAX_FITTED,
     words: NDArray[np.bool_] | None = None,
 ) -> tuple[Rule, ...]:
-    """The rules of a screen (H, W, 3), in the order in which they are painted. What is under
-    ``words`` (H, W) does not matter: stems of letters are no lines.
+    """The rules of a screen (H, W, 3), as :meth:`Ruler.fit` finds them."""
+    return Ruler(picture, words).fit(price, limit)
 
-    The first is the ground of the whole picture; then from large to small, each that mends more
-    error (levels x pixels, up to ``CAP`` a pixel) than ``price`` and spoils little. Of more than
-    ``limit`` those that mend most. Areas are tried as they are and joined over ``GAPS``; what
-    leaves least, counting ``price`` a rule, is taken. Empty where nothing is flat.
-    """
-    colours = _colours(picture)
-    if not colours:
-        return ()
-    errors = [_error(picture, colour) for colour in colours]
-    if words is not None:
-        for error in errors:
-            error[words] = 0
-    flat, grounds = _flatness(picture), sorted({0, _commonest_at_the_border(errors)})
 
-    found: dict[int, set[tuple[int, ...]]] = {gap: set() for gap in (0, BARS, *GAPS)}
-    for i, colour in enumerate(colours):
-        for gap, *area in _areas(picture, colour):
-            if _is_flat(flat, *area[:4]):
-                found[gap].add((*area, i))
-    trials = []
-    for more in found.values():
-        areas = sorted(found[0] | more, key=lambda c: (-(c[2] - c[0]) * (c[3] - c[1]), c))
-        own = _areas_of_their_own(areas, errors)
-        search = _Search(picture, colours, errors, areas, own, words, price, limit)
-        trials += [search.painted_from(ground) for ground in grounds]
-    rules = min(trials, key=lambda trial: trial[0] + price * len(trial[1]))[1]
-    return _without_false_edges(rules, picture, words)
+class Ruler:
+    """What a screen (H, W, 3) may be ruled with. What is under ``words`` (H, W) does not matter:
+    stems of letters are no lines."""
+
+    def __init__(self, picture: Picture, words: NDArray[np.bool_] | None = None) -> None:
+        self.picture, self.words = picture, words
+        self.colours = _colours(picture)
+        self.errors = [_error(picture, colour) for colour in self.colours]
+        if words is not None:
+            for error in self.errors:
+                error[words] = 0
+        flat = _flatness(picture)
+        self.found: dict[int, set[tuple[int, ...]]] = {gap: set() for gap in (0, BARS, *GAPS)}
+        for i, colour in enumerate(self.colours):
+            for gap, *area in _areas(picture, colour):
+                if _is_flat(flat, *area[:4]):
+                    self.found[gap].add((*area, i))
+
+    def fit(self, price: float = PRICE, limit: int = MAX_FITTED) -> tuple[Rule, ...]:
+        """The rules, in the order in which they are painted.
+
+        The first is the ground of the whole picture; then from large to small, each that mends more
+        error (levels x pixels, up to ``CAP`` a pixel) than ``price`` and spoils little. Of more
+        than ``limit`` those that mend most. Areas are tried as they are, with bars and joined over
+        ``GAPS``; what leaves least, counting ``price`` a rule, is taken. Empty where nothing is
+        flat.
+        """
+        if not self.colours:
+            return ()
+        grounds = sorted({0, _commonest_at_the_border(self.errors)})
+        trials = []
+        for more in self.found.values():
+            areas = sorted(self.found[0] | more, key=lambda c: (-(c[2] - c[0]) * (c[3] - c[1]), c))
+            own = _areas_of_their_own(areas, self.errors)
+            search = _Search(
+                self.picture, self.colours, self.errors, areas, own, self.words, price, limit
+            )
+            trials += [search.painted_from(ground) for ground in grounds]
+        rules = min(trials, key=lambda trial: trial[0] + price * len(trial[1]))[1]
+        return _without_false_edges(rules, self.picture, self.words)
+
+    def more(
+        self, rules: tuple[Rule, ...], worth: NDArray[np.float32], price: float, room: float | None
+    ) -> tuple[Rule, ...]:
+        """``rules`` and those that are worth it besides, where the picture as it is coded with
+        ``rules`` leaves ``worth`` (H, W) of squared error, its bits counted too, and a bit has to
+        mend ``price``. ``room`` are the bits that the page has for both."""
+        worth = worth.copy()
+        if self.words is not None:
+            worth[self.words] = 0
+        top = np.zeros(worth.shape, np.int64)  # the size of the rule that is seen
+        for rule in rules:
+            top[rule.y0 : rule.y1, rule.x0 : rule.x1] = _size(rule)
+        have = {(r.x0, r.y0, r.x1, r.y1) for r in rules}
+        sums = cv2.integral(worth, sdepth=cv2.CV_64F)
+        least = price * RULE_BITS
+        areas = {a[:4] + a[5:] for areas in self.found.values() for a in areas}
+        areas = [a for a in areas if a[:4] not in have and _sum(sums, *a[:4]) > least]
+        areas.sort(key=lambda a: (-_sum(sums, *a[:4]), a))
+        kept, taken = list(rules), 0.0
+        for x0, y0, x1, y1, i in areas:
+            rule = Rule(x0, y0, x1, y1, self.colours[i])
+            place = np.s_[y0:y1, x0:x1]
+            error = _squared(self.picture[place], rule.colour)
+            seen = top[place] > _size(rule)
+            if self.words is not None:
+                error[self.words[place]] = 0
+            gain = float((worth[place] - error)[seen].sum())
+            left = 1.0 if room is None else max(1 - taken / max(room, 1.0), 1e-3)
+            if gain <= least * left**-1.6 or len(kept) >= MAX_FITTED:
+                continue
+            position = next((k for k, r in enumerate(kept) if _size(r) < _size(rule)), len(kept))
+            kept.insert(max(position, 1), rule)
+            worth[place][seen] = error[seen]
+            top[place][seen] = _size(rule)
+            taken += RULE_BITS
+        return _without_false_edges(tuple(kept), self.picture, self.words)
+
+
+def _size(rule: Rule) -> int:
+    return (rule.x1 - rule.x0) * (rule.y1 - rule.y0)
+
+
+def _squared(area: Picture, colour: tuple[int, int, int]) -> NDArray[np.float32]:
+    difference = area.astype(np.float32) - np.array(colour, np.float32)
+    return (difference * difference).sum(-1)
 
 
 def _without_false_edges(
@@ -134,9 +198,7 @@ def _without_false_edges(
     return tuple(kept)
 
 
-def _false_share(
-    rule: Rule, seen: NDArray[np.bool_], skeleton: Picture, picture: Picture
-) -> float:
+def _false_share(rule: Rule, seen: NDArray[np.bool_], skeleton: Picture, picture: Picture) -> float:
     """Of the sides of a rule as far as they are ``seen``, the share at which the skeleton has an
     edge and the picture has less than half of it."""
     false = sides = 0

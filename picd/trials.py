@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,6 +63,11 @@ class Trial:
         glyphs, (height, width) = render_glyphs(self.layout), self.picture.shape[:2]
         y_hat, quality = self.image.y_hat, self.image.quality
         return typeset(self.codec.synthesise(y_hat, quality, glyphs, width, height), glyphs)
+
+    @cached_property
+    def error(self) -> float:
+        """Squared error of the page, of RGB levels."""
+        return float(cv2.norm(self.page, self.picture, cv2.NORM_L2SQR))
 
 
 @dataclass

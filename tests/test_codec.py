@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import picd.codec
 from picd import Codec
 from picd.codec import layout_text, layout_words
 from picd.errors import BitstreamError, PicdError
@@ -88,7 +87,7 @@ def test_a_page_with_little_on_it_spends_its_bytes(
 ) -> None:
     budget = 1800
     generous = codec.encode(page, max_bytes=budget)
-    monkeypatch.setattr(picd.codec, "THRIFTY", 0.0)
+    monkeypatch.setattr("picd.dressing.THRIFTY", 0.0)
     thrifty = codec.encode(page, max_bytes=budget)
     assert max(thrifty.bytes, generous.bytes) <= budget
     assert len(generous.layout.letters) > len(thrifty.layout.letters)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from picd import BitstreamError, Codec, ImageError
 from picd.bitstream import MAX_PIXELS, Container, Header
-from picd.codec import _coded_text
+from picd.dressing import coded_text
 from picd.images import load_image
 from picd.layout import PlacedWord, TextLayout, TextLine, TextStyle
 from picd.layout_coder import encode_layout
@@ -97,7 +97,7 @@ def test_encoders_leave_out_what_a_file_may_not_carry() -> None:
     lines = [TextLine(style, 40 * i, words) for i in range(40)] + [TextLine(big, 10, words[:5])]
     layout = TextLayout(200, 200, tuple(lines))
     assert not allowed(layout)
-    kept = _coded_text(layout, None)[0]
+    kept = coded_text(layout, None)[0]
     assert allowed(kept) and 0 < len(kept.lines) < 41
     assert kept.lines[-1].style == big  # the smallest go first
 

@@ -126,6 +126,22 @@ def test_a_photograph_is_no_mark() -> None:
         assert not any(mark.x >= 180 and mark.y < 100 for mark in found(picture, 2.0**power))
 
 
+def test_what_looks_the_same_is_judged_together() -> None:
+    """One dash of a dashed line is not worth what it takes, fifty of them are."""
+    dashes = [mark("####", 20 + 10 * i, y, INK) for i in range(25) for y in (60, 90)]
+    assert found(painted(*dashes), 20_000.0) == set(dashes)
+    assert not found(painted(*dashes[:3]), 20_000.0)
+
+
+def test_marks_that_were_sent_are_kept_and_sent_again() -> None:
+    first, second = icons()[:1], icons()[:6]
+    picture, below = painted(*second), painted(*first)
+    again = fit_marks(picture, below, RULES, NO_WORDS, 5000.0, sent=first)
+    assert set(again) == set(second)
+    alone = fit_marks(picture, below, RULES, NO_WORDS, 5000.0)
+    assert len(encoded(*again)) < len(encoded(*alone)) + 8  # nothing is sent twice
+
+
 def test_errors_in_words_count_less() -> None:
     wider = "\n".join(row[:5] + row[4:] for row in FOLDER.split())  # another bitmap, not again
     picture = painted(mark(FOLDER, 20, 20, INK, FILL), mark(wider, 200, 20, INK, FILL))
@@ -197,7 +213,7 @@ def test_the_same_bytes_give_a_better_page(codec: Codec, monkeypatch: pytest.Mon
         return float(((page.astype(float) - picture) ** 2).sum())
 
     with_marks = left()
-    monkeypatch.setattr("picd.codec.fit_marks", lambda *_: ())
+    monkeypatch.setattr("picd.dressing.fit_marks", lambda *_: ())
     assert with_marks < 0.5 * left()
 
 

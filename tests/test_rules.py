@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from picd import rules as rules_module
 from picd.errors import BitstreamError
 from picd.layout import Rule, TextLayout
-from picd.rules import GREY, RADII, fit_rules, paint_rules
+from picd.rules import GREY, RADII, Ruler, fit_rules, paint_rules
 from picd.skeleton_coder import decode_skeleton, encode_skeleton
 
 WIDTH, HEIGHT = 320, 200
@@ -112,7 +112,47 @@ def test_a_curved_band_is_no_staircase(monkeypatch: pytest.MonkeyPatch):
     picture[:, 30::40] = INK
     assert PANEL not in {rule.colour for rule in fit_rules(picture, price=1000)}
     monkeypatch.setattr(rules_module, "HELD", 0)
+    monkeypatch.setattr(rules_module, "FALSE", 1)
     assert PANEL in {rule.colour for rule in fit_rules(picture, price=1000)}
+
+
+def test_a_slice_of_a_gradient_is_no_rule(monkeypatch: pytest.MonkeyPatch):
+    """It would have edges that the picture has not."""
+    picture = painted(table()[0])
+    steps = np.clip(np.arange(160) - 40, 0, 80)[:, None]  # flat, a gradient, flat
+    picture[20:180, 30:290] = (120 + steps // 2 * 1.0)[..., None]
+    fitted = fit_rules(picture, price=300)
+    page = paint_rules(TextLayout(WIDTH, HEIGHT, rules=fitted)).astype(int)
+    edges = np.abs(np.diff(page[22:178, 160, 0]))
+    monkeypatch.setattr(rules_module, "FALSE", 1)
+    page = paint_rules(TextLayout(WIDTH, HEIGHT, rules=fit_rules(picture, price=300))).astype(int)
+    assert edges.max() < 10 < np.abs(np.diff(page[22:178, 160, 0])).max()
+
+
+def test_bars_that_hang_together_by_a_frame_are_found(monkeypatch: pytest.MonkeyPatch):
+    bars = [(0, 0, WIDTH, 24), (0, 180, WIDTH, HEIGHT)]
+    picture = painted(table()[0], *(Rule(*bar, PANEL) for bar in bars))
+    picture[:, :6] = picture[:, -6:] = PANEL
+    picture[6:18, 40:300:30] = INK  # icons, as far as that matters
+    boxes = {(r.x0, r.y0, r.x1, r.y1) for r in fit_rules(picture, price=300)}
+    assert boxes > set(bars)
+    monkeypatch.setattr(rules_module, "_bars", lambda mask: iter(()))
+    boxes = {(r.x0, r.y0, r.x1, r.y1) for r in fit_rules(picture, price=300)}
+    assert not boxes & set(bars)
+
+
+def test_more_rules_are_those_that_the_picture_stream_does_badly():
+    lines = [Rule(40, 60, 240, 61, INK), Rule(40, 90, 240, 91, INK)]
+    panel = Rule(20, 40, 260, 120, PANEL)
+    picture = painted(table()[0], panel, *lines)
+    worth = np.zeros(picture.shape[:2], np.float32)
+    worth[60, 40:240] = 2000.0  # the other line is coded well
+    ruler, dear = Ruler(picture), (table()[0], panel)
+    assert ruler.more(dear, worth, 100.0, None) == (*dear, lines[0])
+    assert ruler.more(dear, worth, 1e5, None) == dear
+    worth[40:120, 20:260] = 500.0
+    more = ruler.more(table()[:1], worth, 100.0, None)
+    assert more.index(panel) < more.index(lines[0])  # what is larger is painted first
 
 
 def test_a_dearer_rule_is_rarer_and_a_photograph_has_none():

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from picd.glyphs import GlyphImage, render_glyphs, set_skeleton, word_mask
+from picd.glyphs import GlyphImage, render_glyphs, typeset_skeleton, word_mask
 from picd.layout import TextLayout, Word
 from picd.letters import fit_letters
 from picd.marks import fit_marks
@@ -110,7 +110,7 @@ def dressed(picture: np.ndarray, layout: TextLayout) -> TextLayout:
 
     layout = replace(layout, rules=fit_rules(picture, price(0, *RULE_PRICES), words=words))
     layout = replace(layout, letters=fit_letters(picture, layout, price(1, *LETTER_PRICES)))
-    below = set_skeleton(layout)
+    below = typeset_skeleton(layout)
     marks = fit_marks(picture, below, layout.rules, words, price(2, *MARK_PRICES))
     return replace(layout, marks=marks)
 
