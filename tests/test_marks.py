@@ -128,9 +128,9 @@ def test_a_photograph_is_no_mark() -> None:
 
 def test_what_looks_the_same_is_judged_together() -> None:
     """One dash of a dashed line is not worth what it takes, fifty of them are."""
-    dashes = [mark("####", 20 + 10 * i, y, INK) for i in range(25) for y in (60, 90)]
-    assert found(painted(*dashes), 20_000.0) == set(dashes)
-    assert not found(painted(*dashes[:3]), 20_000.0)
+    dashes = [mark("######", 20 + 12 * i, y, INK) for i in range(20) for y in (60, 90)]
+    assert found(painted(*dashes), 40_000.0) == set(dashes)
+    assert not found(painted(*dashes[:3]), 40_000.0)
 
 
 def test_marks_that_were_sent_are_kept_and_sent_again() -> None:
