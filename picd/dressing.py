@@ -17,9 +17,10 @@ from picd.bitstream import MAX_QUALITY
 from picd.glyphs import typeset_skeleton, word_mask
 from picd.layout import TextLayout
 from picd.layout_coder import encode_layout
-from picd.letters import fit_letters, price_at_quality, price_at_rate
+from picd.letters import fit_letters
 from picd.limits import allowed
 from picd.marks import fit_marks, left_by
+from picd.prices import price_at_quality, price_at_rate
 from picd.rules import PRICE, Ruler
 from picd.text_coder import encode_text
 from picd.trials import Trial

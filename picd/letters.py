@@ -17,27 +17,11 @@ from picd.layout import OwnLetter, TextLayout
 from picd.letter_coder import MAX_PIXELS, reached
 from picd.occurrences import Floats, Letter, Occurrences, inked
 
-PRICE, PRICED_AT, DEARER = 5000.0, 0.06, 1.6
-"""What a bit of a letter has to mend at so many bits per pixel, and the power by which it has to
-mend more at fewer: from 0.03 and 0.06 bits per pixel on ten held-back screens, where a third more
-or less gives no more."""
-QUALITY_AT, PER_QUALITY = 75.0, 0.048
-"""The quality at which pages are coded at so many bits per pixel, and what one more is worth."""
 LEVEL_BITS = np.array([0.27, 2.6, 3.4, 4.1, 4.5], np.float32)
 """About what a pixel costs, by the magnitude of its level, and what a letter costs beside that."""
 LETTER_BITS = 2.0
 HARM = 3.0
 """What an error that a level makes larger, at an occurrence, weighs: letters would have specks."""
-
-
-def price_at_rate(bpp: float) -> float:
-    """The price for :func:`fit_letters` at so many bits per pixel."""
-    return PRICE * (PRICED_AT / bpp) ** DEARER
-
-
-def price_at_quality(quality: float) -> float:
-    """The price for :func:`fit_letters` at a quality, 1..100."""
-    return PRICE * float(np.exp(PER_QUALITY * (QUALITY_AT - quality)))
 
 
 def fit_letters(

@@ -18,6 +18,7 @@ from PIL import Image
 
 from picd.layout import Mark, Rule
 from picd.mark_coder import HIGHEST, MAX_MARKS, MAX_PIXELS, WIDEST, grid_colour, see_around
+from picd.prices import scarcity
 
 APART = 20
 """Levels from what is below from which on a pixel may belong to a mark."""
@@ -42,8 +43,6 @@ IN_WORDS = np.float32(0.5)
 """What an error counts in the boxes of words, which can be read as they are."""
 SHARP = 0.75
 """How like the picture's the edges under a mark must be where there are words or many colours."""
-DEARER = 1.6
-"""The power of the share of bits left by which a bit has to mend more: as for own letters."""
 RANK_BITS = np.array(
     [
         [0.8, 1.6, 4.2, 5.3, 4.8],
@@ -83,7 +82,7 @@ def fit_marks(
     ``page`` is what the picture decodes to without marks, and ``bits`` (H'/16, W'/16) what its
     stream takes for that: what it does well is not worth a mark. Both or none of them are given.
     ``room`` are the bits that stream and marks share: the fewer are left to the stream, the more a
-    bit has to mend.
+    bit has to mend. Marks that are ``sent`` anyway, and ``below`` already, are kept.
     """
     known = [np.array(rule.colour) for rule in rules]
     search = _Search(picture, below, known, words, price, page, bits)
@@ -250,10 +249,8 @@ class _Search:
         taken, marks = 0.0, []
         for symbol in sorted(self.symbols.values(), key=lambda s: -s.mended / max(s.bits, 1)):
             taken += symbol.bits
-            if room is not None:
-                left = max(1 - taken / max(room, 1.0), 1e-3)
-                if symbol.mended < self.price * left**-DEARER * symbol.bits:
-                    break
+            if symbol.mended < self.price * scarcity(taken, room) * symbol.bits:
+                break
             marks += symbol.marks
         return marks
 

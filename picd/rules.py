@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picd.layout import Rule, TextLayout
+from picd.prices import scarcity
 
 GREY = 128
 """The skeleton of a picture without rules: the middle of the range, zero to the codec."""
@@ -131,7 +132,7 @@ class Ruler:
     ) -> tuple[Rule, ...]:
         """``rules`` and those that are worth it besides, where the picture as it is coded with
         ``rules`` leaves ``worth`` (H, W) of squared error, its bits counted too, and a bit has to
-        mend ``price``. ``room`` are the bits that the page has for both."""
+        mend ``price``. ``room`` are the bits that they share with the picture stream."""
         worth = worth.copy()
         if self.words is not None:
             worth[self.words] = 0
@@ -153,8 +154,7 @@ class Ruler:
             if self.words is not None:
                 error[self.words[place]] = 0
             gain = float((worth[place] - error)[seen].sum())
-            left = 1.0 if room is None else max(1 - taken / max(room, 1.0), 1e-3)
-            if gain <= least * left**-1.6 or len(kept) >= MAX_FITTED:
+            if gain <= least * scarcity(taken, room) or len(kept) >= MAX_FITTED:
                 continue
             position = next((k for k, r in enumerate(kept) if _size(r) < _size(rule)), len(kept))
             kept.insert(max(position, 1), rule)
@@ -177,48 +177,53 @@ def _without_false_edges(
     rules: tuple[Rule, ...], picture: Picture, words: NDArray[np.bool_] | None
 ) -> tuple[Rule, ...]:
     """The rules but for those that end where the picture does not: within a gradient, a sky or a
-    curved band. One at a time, because what is beside a rule may be another that goes."""
-    kept = list(rules)
-    while len(kept) > 1:
+    curved band. The worst first, and at a time only such as do not touch: what is beside a rule may
+    be another that goes."""
+    rules = list(rules)
+    while True:
         skeleton = np.full_like(picture, GREY)
         top = np.zeros(picture.shape[:2], np.int16)
-        for number, rule in enumerate(kept):
+        for number, rule in enumerate(rules):
             _paint(skeleton, rule)
             top[rule.y0 : rule.y1, rule.x0 : rule.x1] = number
         if words is not None:
             top[words] = -1
-        shares = [0.0] + [
-            _false_share(rule, top == number, skeleton, picture)
-            for number, rule in enumerate(kept[1:], 1)
+        shares = [
+            _false_share(rule, number, top, skeleton, picture) if number else 0.0
+            for number, rule in enumerate(rules)
         ]
-        worst = int(np.argmax(shares))
-        if shares[worst] <= FALSE:
-            break
-        del kept[worst]
-    return tuple(kept)
+        gone: list[Rule] = []
+        for number in np.argsort(-np.array(shares), kind="stable"):
+            if shares[number] > FALSE and not any(_touch(rules[number], r) for r in gone):
+                gone.append(rules[number])
+        if not gone:
+            return tuple(rules)
+        rules = [rule for rule in rules if not any(rule is r for r in gone)]
 
 
-def _false_share(rule: Rule, seen: NDArray[np.bool_], skeleton: Picture, picture: Picture) -> float:
-    """Of the sides of a rule as far as they are ``seen``, the share at which the skeleton has an
-    edge and the picture has less than half of it."""
+def _touch(a: Rule, b: Rule) -> bool:
+    return a.x0 <= b.x1 and b.x0 <= a.x1 and a.y0 <= b.y1 and b.y0 <= a.y1
+
+
+def _false_share(
+    rule: Rule, number: int, top: NDArray[np.int16], skeleton: Picture, picture: Picture
+) -> float:
+    """Of the sides of a rule where it is on ``top`` (H, W), the share at which the skeleton has an
+    edge and the picture, within two pixels, has less than half of it."""
+    along = (rule.x0, rule.x1, rule.y0, rule.y1), (rule.y0, rule.y1, rule.x0, rule.x1)
     false = sides = 0
-    for transposed in (False, True):
-        x0, y0, x1, y1 = rule.x0, rule.y0, rule.x1, rule.y1
-        set_, drawn, here = skeleton, picture, seen
-        if transposed:
-            x0, y0, x1, y1 = y0, x0, y1, x1
-            set_, drawn, here = (v.swapaxes(0, 1) for v in (skeleton, picture, seen))
-        for inside, step in ((y0, -1), (y1 - 1, 1)):
-            rows = [inside - step, inside, inside + step, inside + 2 * step]
-            rows = [min(max(row, 0), len(drawn) - 1) for row in rows]
-            if not 0 <= inside + step < len(drawn):
+    for axis, (start, stop, first, last) in enumerate(along):
+        ours, theirs, seen = (v.swapaxes(0, axis) for v in (skeleton, picture, top))
+        for inside, step in ((first, -1), (last - 1, 1)):
+            outside = inside + step
+            if not 0 <= outside < len(ours):
                 continue
-            at = here[inside, x0:x1]
-            ours = cv2.absdiff(set_[inside, x0:x1], set_[inside + step, x0:x1]).max(-1)
-            lines = drawn[rows, x0:x1].astype(np.int16)
-            theirs = (lines.max(0) - lines.min(0)).max(-1)
-            sides += int(at.sum())
-            false += int((at & (ours > FAINT) & (2 * theirs < ours)).sum())
+            here = seen[inside, start:stop] == number
+            edge = cv2.absdiff(ours[inside, start:stop], ours[outside, start:stop]).max(-1)
+            near = np.clip([inside - step, inside, outside, outside + step], 0, len(theirs) - 1)
+            real = np.ptp(theirs[near, start:stop], axis=0).max(-1)
+            sides += int(here.sum())
+            false += int((here & (edge > FAINT) & (real < edge / 2)).sum())
     return false / max(sides, 1)
 
 

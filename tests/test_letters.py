@@ -9,7 +9,8 @@ from picd.font_metrics import FACES, layout_scales
 from picd.glyphs import render_glyphs, typeset
 from picd.layout import PlacedWord, TextLayout, TextLine, TextStyle
 from picd.layout_coder import decode_layout, encode_layout
-from picd.letters import fit_letters, price_at_quality, price_at_rate
+from picd.letters import fit_letters
+from picd.prices import price_at_quality, price_at_rate, scarcity
 from picd.spacing import fit_spacing
 
 WIDTH, HEIGHT = 420, 160
@@ -150,3 +151,4 @@ def test_what_is_sent_is_what_is_set() -> None:
 def test_letters_are_dearer_at_lower_rates() -> None:
     assert price_at_rate(0.01) > price_at_rate(0.03) > price_at_rate(0.3) > 0
     assert price_at_quality(10) > price_at_quality(40) > price_at_quality(100) > 0
+    assert scarcity(5e3, None) == scarcity(0, 1e4) == 1 < scarcity(5e3, 1e4) < scarcity(2e4, 1e4)
