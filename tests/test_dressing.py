@@ -1,0 +1,54 @@
+"""What a page is sent with besides its words, once it is known what the picture stream does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from picd import Codec
+from picd.rules import Ruler
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return Codec.load()
+
+
+def diagram() -> np.ndarray:
+    """Boxes in thin lines, and a ramp that leaves the picture stream something to do."""
+    picture = np.full((320, 480, 3), 250, np.uint8)
+    picture[220:300, 20:460] = np.linspace(90, 220, 440)[:, None] + [0, 10, 20]
+    for x in range(20, 440, 110):
+        for y in (20, 120):
+            picture[y : y + 70, x : x + 90] = (70, 80, 120)
+            picture[y + 1 : y + 69, x + 1 : x + 89] = 250
+    return picture
+
+
+def error(codec: Codec, max_bytes: int) -> float:
+    encoded = codec.encode(diagram(), max_bytes=max_bytes, content="screen", ocr="none")
+    assert encoded.bytes <= max_bytes
+    page = codec.decode(encoded.data, stage="typeset").image
+    return float(((page - diagram().astype(float)) ** 2).mean())
+
+
+def test_thin_lines_are_rules_in_small_files_too(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_lines = error(codec, 220)
+    monkeypatch.setattr(Ruler, "more", lambda self, rules, *_: rules)
+    assert with_lines < 0.5 * error(codec, 220)
+
+
+def test_a_second_look_where_the_first_has_helped(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    more = Ruler.more
+    monkeypatch.setattr(Ruler, "more", lambda *a: looks.append(a[1]) or more(*a))
+    error(codec, 220)
+    assert len(looks) == 2 and len(looks[1]) > len(looks[0])
+    looks.clear()
+    monkeypatch.setattr("picd.codec.WORTH_IT", 0.0)
+    error(codec, 220)
+    assert len(looks) == 1
