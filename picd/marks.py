@@ -263,6 +263,7 @@ class _Search:
         for count in COLOURS:
             found = Image.fromarray(pixels).quantize(count, Image.Quantize.MAXCOVERAGE, kmeans=4)
             palette = np.array(found.getpalette()).reshape(-1, 3)[: len(found.getcolors())]
+            palette = self._typical(spot, palette)
             palette = np.unique([self._sendable(colour) for colour in palette], axis=0)
             errors = ((seen[..., None, :] - palette) ** 2).sum(-1, dtype=np.float32)
             errors *= self.weight[spot.area][..., None]
@@ -271,6 +272,22 @@ class _Search:
             yield _mark(spot, errors.argmin(-1), palette)
             if len(palette) < count:
                 return
+
+    def _typical(self, spot: _Spot, palette: NDArray) -> NDArray:
+        """The medians of what is painted in each colour: means are mixed with what is around."""
+        pixels = self.picture[spot.area][spot.inked].astype(np.int32)
+        below = self.below[spot.area][spot.inked].astype(np.int32)
+        plain = ((pixels - below) ** 2).sum(-1)
+        for _ in range(2):
+            errors = ((pixels[:, None] - palette) ** 2).sum(-1)
+            nearest = np.where(plain <= errors.min(1), -1, errors.argmin(1))
+            palette = np.array(
+                [
+                    np.median(pixels[nearest == i], 0) if (nearest == i).any() else colour
+                    for i, colour in enumerate(palette)
+                ]
+            ).astype(np.int32)
+        return palette
 
     def _sendable(self, colour: NDArray) -> NDArray:
         """The colour that was sent before and is near, or the nearest of the grid."""

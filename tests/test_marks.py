@@ -17,7 +17,7 @@ from picd.errors import BitstreamError
 from picd.glyphs import render_glyphs, typeset
 from picd.images import load_image
 from picd.layout import Mark, PlacedWord, Rule, TextLayout, TextLine, TextStyle
-from picd.mark_coder import MAX_COLOURS, MAX_MARKS, see_around
+from picd.mark_coder import MAX_COLOURS, MAX_MARKS, grid_colour, see_around
 from picd.marks import fit_marks, paint_marks
 from picd.rules import paint_rules
 from picd.skeleton_coder import decode_skeleton, encode_skeleton
@@ -190,6 +190,13 @@ def test_marks_are_over_the_words(set_page: TextLayout) -> None:
     assert changed.sum() <= arrow.sum() and changed[y + 2 : y + 7, x + 2 : x + 5].any()
     assert (glyphs.skeleton[:5, :3][arrow] == INK).all()  # the codec draws beside words
     assert (glyphs.skeleton[y : y + 8, x : x + 8] == plain.skeleton[y : y + 8, x : x + 8]).all()
+
+
+def test_colours_are_not_mixed_with_what_is_around() -> None:
+    picture = painted()
+    cv2.circle(picture, (110, 70), 9, FILL, -1, cv2.LINE_AA)
+    colours = [m.palette for m in found(picture, 3000.0)]
+    assert colours == [(grid_colour(np.array(FILL)),)]
 
 
 def test_soft_edges_take_few_colours() -> None:
