@@ -27,12 +27,12 @@ def test_evaluation_measures_every_stage_at_every_rate(
     words = [{"text": word, "box": [0, 0, 9, 9], "line": 0} for word in [*shown.split(), "unseen"]]
     (tmp_path / "pages" / "000000.json").write_text(json.dumps({"words": words}))
     command = ["evaluate", "--pages", str(tmp_path / "pages"), "-o", str(tmp_path / "out")]
-    options = ["--max-bytes", "500", "1200", "--guidance", "1", "--steps", "1", "3"]
+    options = ["--max-bytes", "300", "1200", "--guidance", "1", "--steps", "1", "3"]
     monkeypatch.setattr(sys, "argv", ["training", *command, *options])
     assert training.main() == 0
-    assert "pages 500 | pages 1200" in capsys.readouterr().out
+    assert "pages 300 | pages 1200" in capsys.readouterr().out
     small, large = csv.DictReader((tmp_path / "out" / "rows.csv").open())
-    for row, budget in ((small, 500), (large, 1200)):
+    for row, budget in ((small, 300), (large, 1200)):
         sections = sum(int(row[f"bytes_{s}"]) for s in ("header", "text", "layout", "image"))
         assert 0.7 * budget < int(row["bytes"]) == sections <= budget
         assert float(row["typeset_text"]) > float(row["draft_text"])
