@@ -196,7 +196,7 @@ class Codec:
             layout, text, layout_bytes = coded_text(dresser.ruled, max(room, 0))
         if not natural:
             first, trial = trial, dressed_anew(trial)
-            if trial.error <= WORTH_IT * first.error:
+            if trial is not first and trial.error <= WORTH_IT * first.error:
                 trial = dressed_anew(trial)
         trial = spend(
             trial,

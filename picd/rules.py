@@ -33,7 +33,9 @@ GAPS, LARGE = (7, 17), 3000
 """Large areas of one colour, of at least so many pixels, are also tried as one where lines or words
 less than so many pixels wide cut them: a panel that is left in pieces shows what is between them.
 Fifteen held-back screens: SSIMULACRA2 17.7 to 22.2."""
-BARS, SHORTEST_BAR, HOLE = -1, 49, 4096
+BARS = -1
+"""Where bars are kept among the areas by their gaps."""
+SHORTEST_BAR, HOLE = 49, 4096
 """Length of the shortest bar that is found in a frame, in pixels, and pixels of the largest hole in
 it: an icon or a field."""
 RUN, THICKNESS = 23, 4
