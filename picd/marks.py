@@ -79,7 +79,7 @@ def fit_marks(
     levels) in ``picture``, uint8 (H, W, 3): what differs from ``below``, the rules with the
     ``words`` (H, W) set over them.
 
-    ``page`` is what the picture decodes to without marks, and ``bits`` (H'/16, W'/16) what its
+    ``page`` is what the picture decodes to so far, and ``bits`` (H'/16, W'/16) what its
     stream takes for that: what it does well is not worth a mark. Both or none of them are given.
     ``room`` are the bits that stream and marks share: the fewer are left to the stream, the more a
     bit has to mend. Marks that are ``sent`` anyway, and ``below`` already, are kept.
@@ -149,8 +149,8 @@ class _Search:
         self.plain = _squared(self.picture, self.below) * self.weight
         self.coded = self.plain
         if self.page is not None:
-            error = _squared(self.picture, self.page) * self.weight
-            self.coded = np.minimum(error + self.price * _spread(self.plain, self.bits), self.plain)
+            seen = self.picture, self.below, self.page, self.bits
+            self.coded = left_by(*seen, self.price, self.weight)
         self.sent: dict[tuple[int, ...], list[Mark]] = {}
         self.pixels = 0
 
@@ -375,11 +375,18 @@ def _alike(a: Floats, b: Floats) -> float:
     return float((a * b).sum() / (np.sqrt((a * a).sum() * (b * b).sum()) + 1))
 
 
-def left_by(picture: Picture, below: Picture, page: Picture, bits: Floats, price: float) -> Floats:
+def left_by(
+    picture: Picture,
+    below: Picture,
+    page: Picture,
+    bits: Floats,
+    price: float,
+    weight: Floats | float = 1.0,
+) -> Floats:
     """Squared error (H, W) that a page leaves, and its bits at their price, as far as there is
     anything to send."""
-    plain = _squared(picture, below)
-    return np.minimum(_squared(picture, page) + price * _spread(plain, bits), plain)
+    plain, error = (_squared(picture, other) * np.float32(weight) for other in (below, page))
+    return np.minimum(error + price * _spread(plain, bits), plain)
 
 
 def _spread(plain: Floats, bits: Floats) -> Floats:
