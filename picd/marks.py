@@ -41,6 +41,9 @@ KNOWN_BITS, WRITTEN_BITS = 4.0, 14.0
 """About what a colour costs that was sent before, and one that was not."""
 IN_WORDS = np.float32(0.5)
 """What an error counts in the boxes of words, which can be read as they are."""
+LIKE, OFF = 0.6, 40
+"""The part of the error at another place that a mark has to mend to be sent again for it, and levels
+by which half of it may be off."""
 SHARP = 0.75
 """How like the picture's the edges under a mark must be where there are words or many colours."""
 RANK_BITS = np.array(
@@ -216,7 +219,7 @@ class _Search:
 
         for mark in self.sent.get(first.inked.shape, ()):
             now = gain(mark, AGAIN_BITS)
-            if now > most and self._sharp(first, mark):
+            if now > most and self._like(first, mark) and self._sharp(first, mark):
                 best, most = mark, now
         room = self.pixels + first.inked.size <= MAX_PIXELS
         if room and worth > self.price * (more + ONCE_BITS + LEAST_BITS * first.inked.size):
@@ -300,6 +303,10 @@ class _Search:
     def _gain(self, spot: _Spot, mark: Mark) -> float:
         """What squared error the spot as ``mark`` mends. What the picture stream takes and leaves
         is thought to be in proportion to what there is to send."""
+        return self._mended(spot, mark) * spot.worth
+
+    def _mended(self, spot: _Spot, mark: Mark) -> float:
+        """The part of the error there, without the picture stream, that a mark mends."""
         indices = np.array(mark.indices).reshape(spot.inked.shape)
         palette = np.array(((0, 0, 0), *mark.palette), np.float32)
         painted = indices > 0
@@ -307,7 +314,15 @@ class _Search:
         before = self.plain[spot.area]
         changed = (before - left)[painted].sum()
         whole = before[spot.inked].sum()
-        return float(changed * spot.worth / max(whole, 1.0))
+        return float(changed / max(whole, 1.0))
+
+    def _like(self, spot: _Spot, mark: Mark) -> bool:
+        """Whether a mark that was sent for another spot has about the shape and colours of this
+        one: else it has edges that the picture stream has to undo, or shows through."""
+        painted = self.below[spot.area].copy()
+        where = paint_marks(painted, [replace(mark, x=0, y=0)])
+        off = cv2.absdiff(painted, self.picture[spot.area]).max(2)[where]
+        return self._mended(spot, mark) >= LIKE and np.median(off) <= OFF
 
     def _colours(self, spot: _Spot) -> int:
         """How many colours a spot has, to 16 levels."""

@@ -142,6 +142,28 @@ def test_marks_that_were_sent_are_kept_and_sent_again() -> None:
     assert len(encoded(*again)) < len(encoded(*alone)) + 8  # nothing is sent twice
 
 
+def test_another_icon_of_that_size_is_not_sent_again() -> None:
+    """Red for a blue one, or the mirrored one, would mend most of the error for next to nothing."""
+    triangle = "\n".join("#" * (i + 1) + "." * (29 - i) for i in range(30))
+    mirrored = "\n".join(row[::-1] for row in triangle.split())
+    red, blue = (206, 74, 90), (49, 99, 140)
+    pictures = painted(mark(triangle, 20, 20, red)), painted(mark(triangle, 20, 20, blue))
+    flipped = painted(mark(mirrored, 20, 20, red))
+    for price in (1e3, 1e4, 1e5):
+        for picture in (pictures[1], flipped):
+            sent = [mark(triangle, 120, 20, red)]
+            below = painted(*sent)
+            picture[20:50, 120:150] = below[20:50, 120:150]
+            marks = fit_marks(picture, below, RULES, NO_WORDS, price, sent=sent)
+            assert not any(
+                m.x < 60 and m.indices == sent[0].indices and m.palette == (red,) for m in marks
+            )
+    sent = [mark(triangle, 120, 20, red)]
+    pictures[0][20:50, 120:150] = painted(*sent)[20:50, 120:150]
+    again = fit_marks(pictures[0], painted(*sent), RULES, NO_WORDS, 1e5, sent=sent)
+    assert len(again) == 2 and len({(m.indices, m.palette) for m in again}) == 1
+
+
 def test_errors_in_words_count_less() -> None:
     wider = "\n".join(row[:5] + row[4:] for row in FOLDER.split())  # another bitmap, not again
     picture = painted(mark(FOLDER, 20, 20, INK, FILL), mark(wider, 200, 20, INK, FILL))
