@@ -6,6 +6,7 @@ encode   picture -> OCR -> layout Z -> [text, layout]          decode   Z -> gly
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picd.bitstream import VERSION, Container, Header
+from picd.columns import goes_on
 from picd.content import PHOTOGRAPH, is_screen, screen_likeness
 from picd.dressing import Dresser, coded_text
 from picd.errors import PicdError
@@ -319,25 +321,31 @@ def _info(container: Container, layout: TextLayout) -> Info:
 
 def layout_text(layout: TextLayout) -> str:
     """The decoded text, one line a line."""
-    return "\n".join(" ".join(word.text for word in line.words) for line in layout.lines)
+    text = ""
+    for before, line in itertools.pairwise((None, *layout.lines)):
+        if before:
+            on = before.words and line.words and goes_on(before, line)
+            text += "" if line.joined else " " if on else "\n"
+        text += " ".join(word.text for word in line.words)
+    return text
 
 
 def layout_words(layout: TextLayout) -> list[dict[str, Any]]:
     """[{"text", "box": [x, y, w, h]}] with boxes in pixels; a box is as high as its line's em."""
     unit = UNITS_PER_PIXEL
-    return [
-        {
-            "text": word.text,
-            "box": [
-                word.x / unit,
-                (line.baseline - round(0.8 * line.style.size)) / unit,
-                word.width / unit,
-                line.style.size / unit,
-            ],
-        }
-        for line in layout.lines
-        for word in line.words
-    ]
+    words: list[dict[str, Any]] = []
+    for line in layout.lines:
+        top = (line.baseline - round(0.8 * line.style.size)) / unit
+        found = [
+            {"text": w.text, "box": [w.x / unit, top, w.width / unit, line.style.size / unit]}
+            for w in line.words
+        ]
+        if line.joined:
+            whole, rest = words[-1], found.pop(0)
+            whole["text"] += rest["text"]
+            whole["box"][2] = rest["box"][0] + rest["box"][2] - whole["box"][0]
+        words += found
+    return words
 
 
 def _read_layout(container: Container) -> TextLayout:

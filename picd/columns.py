@@ -6,17 +6,19 @@ edge, pitch, style) is that of the line before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from picd.layout import TextLine
+from picd.layout import PlacedWord, TextLine
 
 MAX_STEP = 4.0
 """Lines further apart, in em, are not of one column."""
 MAX_GAP = 1.0
 """Words further apart, in em, do not belong to one line."""
 EDGE_TOLERANCE = 10
-"""Left edges of a column differ by less, in units."""
+"""Left edges of a column, and baselines of a row, differ by less, in units."""
+JOINED_GAP = 0.5
+"""Where a word goes on in another style there is less ground between, in em."""
 
 
 def in_columns(lines: Sequence[TextLine]) -> tuple[TextLine, ...]:
@@ -30,16 +32,30 @@ def in_columns(lines: Sequence[TextLine]) -> tuple[TextLine, ...]:
             left.remove(row)
             ordered += row
             row = _below(row, left)
-    return tuple(ordered)
+    return with_joints(ordered)
+
+
+def with_joints(lines: Iterable[TextLine]) -> tuple[TextLine, ...]:
+    """``lines``, those alone joined to the one before that go on with its last word. (What was
+    between them may have been left to the picture.)"""
+    result: list[TextLine] = []
+    for line in lines:
+        fits = line.joined and result and _joins(result[-1], line)
+        result.append(line if fits == line.joined else replace(line, joined=False))
+    return tuple(result)
+
+
+def on_one_row(line: TextLine, other: TextLine) -> bool:
+    return abs(line.baseline - other.baseline) < EDGE_TOLERANCE
 
 
 def _rows(lines: Sequence[TextLine]) -> list[list[TextLine]]:
     """Lines joined with those that go on at their end (in another style)."""
     rows: list[list[TextLine]] = []
     for line in sorted(lines, key=lambda line: (line.words[0].x, line.baseline)):
-        before = next((row for row in rows if _goes_on(row[-1], line)), None)
+        before = next((row for row in rows if goes_on(row[-1], line)), None)
         if before and (line.style, line.baseline) == (before[-1].style, before[-1].baseline):
-            before[-1] = replace(line, words=before[-1].words + line.words)
+            before[-1] = replace(before[-1], words=_words(before[-1], line))
         elif before:
             before.append(line)
         else:
@@ -47,10 +63,31 @@ def _rows(lines: Sequence[TextLine]) -> list[list[TextLine]]:
     return rows
 
 
-def _goes_on(line: TextLine, other: TextLine) -> bool:
+def _words(line: TextLine, rest: TextLine) -> tuple[PlacedWord, ...]:
+    """The words of two lines that are one."""
+    if not (rest.joined and _joins(line, rest)):
+        return line.words + rest.words
+    last, first = line.words[-1], rest.words[0]
+    whole = PlacedWord(last.text + first.text, last.x, first.x + first.width - last.x)
+    return *line.words[:-1], whole, *rest.words[1:]
+
+
+def goes_on(line: TextLine, other: TextLine) -> bool:
+    """Whether the other line is what follows on the row of this one."""
+    gap, size = _gap(line, other)
+    least = -JOINED_GAP * size if other.joined else 0
+    return on_one_row(line, other) and least <= gap <= MAX_GAP * size
+
+
+def _joins(line: TextLine, other: TextLine) -> bool:
+    gap, size = _gap(line, other)
+    return on_one_row(line, other) and abs(gap) <= JOINED_GAP * size
+
+
+def _gap(line: TextLine, other: TextLine) -> tuple[int, int]:
+    """The ground between two lines, and the larger of their sizes."""
     gap = other.words[0].x - line.words[-1].x - line.words[-1].width
-    size = max(line.style.size, other.style.size)
-    return abs(line.baseline - other.baseline) < EDGE_TOLERANCE and 0 <= gap <= MAX_GAP * size
+    return gap, max(line.style.size, other.style.size)
 
 
 def _below(row: list[TextLine], others: Sequence[list[TextLine]]) -> list[TextLine] | None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picd.bitstream import MAX_QUALITY
+from picd.columns import with_joints
 from picd.glyphs import typeset_skeleton, word_mask
 from picd.layout import TextLayout
 from picd.layout_coder import encode_layout
@@ -128,7 +129,7 @@ def coded_text(layout: TextLayout, room: int | None) -> tuple[TextLayout, bytes,
     order = sorted(range(len(worth)), key=lambda i: worth[i], reverse=True)
     keep = len(order)
     while keep >= 0:
-        kept = tuple(layout.lines[i] for i in sorted(order[:keep]))
+        kept = with_joints(layout.lines[i] for i in sorted(order[:keep]))
         trimmed = replace(layout, lines=kept)
         if not allowed(trimmed):
             keep -= 1

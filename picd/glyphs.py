@@ -6,6 +6,7 @@ coded is predicted from :mod:`picd.font_metrics`.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ import freetype
 import numpy as np
 from numpy.typing import NDArray
 
+from picd.columns import on_one_row
 from picd.font_metrics import (
     FACES,
     FONT_FOLDER,
@@ -205,11 +207,13 @@ def render_glyphs(layout: TextLayout) -> GlyphImage:
         (np.zeros(0, np.intp), np.zeros((0, 3), np.uint8)),
     )
     scales, own = layout_scales(layout), own_letters(layout)
-    for line in layout.lines:
+    for before, line in itertools.pairwise((None, *layout.lines)):
         if line.pictured:
             continue
         face, size = line.style.face, line.style.size
+        least = _end_of(before, line) if before else 0
         for x0, y0, x1, y1 in word_boxes(line, *shape):
+            x0 = min(max(x0, least), x1)
             image.box[y0:y1, x0:x1] = 1
             image.ground[y0:y1, x0:x1] = line.style.ground
             image.ink[y0:y1, x0:x1] = line.style.ink
@@ -226,6 +230,15 @@ def render_glyphs(layout: TextLayout) -> GlyphImage:
     beside = painted & (image.box == 0)
     image.skeleton[beside] = marked[beside]
     return replace(image, over=(over, marked.reshape(-1, 3)[over]))
+
+
+def _end_of(before: TextLine, line: TextLine) -> int:
+    """Where what is of the line before ends, if this one goes on beside it, in pixels: else its
+    last letters would be in the box, and in the ink, of this one."""
+    if before.pictured or not (before.words and line.words) or not on_one_row(before, line):
+        return 0
+    end, start = before.words[-1].x + before.words[-1].width, line.words[0].x
+    return max((end + start) // 2 // UNITS_PER_PIXEL, 0) if before.words[-1].x < start else 0
 
 
 def own_letters(layout: TextLayout) -> dict[tuple[int, int], OwnLetters]:

@@ -18,13 +18,15 @@ class Word:
     """A word as an OCR engine (or the page generator) reports it.
 
     ``box`` is (x, y, width, height) in pixels, floats allowed. ``confidence`` is in 0..1.
-    ``line`` groups the words of one line of text; words of a line are in reading order.
+    ``line`` groups the words of one line of text; words of a line are in reading order. A piece
+    that is ``joined`` goes on with the one before, without a space.
     """
 
     text: str
     box: tuple[float, float, float, float]
     confidence: float = 1.0
     line: int = 0
+    joined: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,14 @@ class PlacedWord:
 @dataclass(frozen=True)
 class TextLine:
     """One line: a style, a baseline (units from the top of the picture) and words left to right.
-    A ``pictured`` line is not typeset: it can be read and found, and the picture shows it."""
+    A ``pictured`` line is not typeset: it can be read and found, and the picture shows it. Where a
+    word changes its style, the rest is a line that is ``joined`` to the one before."""
 
     style: TextStyle
     baseline: int
     words: tuple[PlacedWord, ...]
     pictured: bool = False
+    joined: bool = False
 
 
 @dataclass(frozen=True)

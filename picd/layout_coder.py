@@ -10,6 +10,7 @@ decoder of :mod:`picd.arithmetic`.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import replace
@@ -18,6 +19,7 @@ from functools import lru_cache
 from picd.adaptive import AdaptiveBits, LayoutPrior, load_layout_prior
 from picd.arithmetic import Coder, Decoder, Encoder
 from picd.colours import level_of, value_of
+from picd.columns import on_one_row
 from picd.errors import BitstreamError
 from picd.font_metrics import FACES, UNITS_PER_EM, layout_scales, natural_extent
 from picd.layout import OwnLetter, PlacedWord, TextLayout, TextLine, TextStyle
@@ -62,18 +64,22 @@ class LayoutModel:
         self._spaces: dict[tuple[int, int], int] = {}
         self._previous: TextLine | None = None
         self._place = _OTHER
-        self._pictured = False
+        self._pictured = self._joined = False
 
     def line(self, strings: tuple[str, ...], line: TextLine | None) -> TextLine:
         """Code ``line`` (None in a decoder), whose words have the texts ``strings``."""
         pictured = bool(line and line.pictured)
         self._pictured = bool(self.bits.bit(f"pictured {self._pictured}", value=pictured))
-        baseline = self._baseline(line and line.baseline)
+        baseline = self._baseline(line)
+        self._joined = False
+        if strings and self._beside():
+            self._joined = bool(self.bits.bit("joined", value=bool(line and line.joined)))
         style = self._style(line and line.style)
         words: list[PlacedWord] = []
         for index, text in enumerate(strings):
             words.append(self._word(style, text, words, line and line.words[index]))
-        self._previous = TextLine(style, baseline, tuple(words), self._pictured)
+        pictured = self._pictured
+        self._previous = TextLine(style, baseline, tuple(words), pictured, self._joined)
         return self._previous
 
     def letters(
@@ -82,8 +88,13 @@ class LayoutModel:
         """Code the own ``letters`` (None in a decoder) of a layout whose lines are coded."""
         return code_letters(self.bits, layout.lines, layout_scales(layout), letters)
 
-    def _baseline(self, baseline: int | None) -> int:
-        previous, rows = self._previous, self._rows
+    def _beside(self) -> TextLine | None:
+        """The line before, if this one is on its row and it has words."""
+        same = self._place == _SAME and self._previous and self._previous.words
+        return self._previous if same else None
+
+    def _baseline(self, line: TextLine | None) -> int:
+        previous, rows, baseline = self._previous, self._rows, line and line.baseline
         before = previous.baseline if previous else 0
         size = previous.style.size if previous else 0
         known = self._pitches.get(size)
@@ -93,9 +104,9 @@ class LayoutModel:
         nearest = _nearest(rows, baseline) if baseline is not None else 0
         place = _OTHER
         if baseline is not None and previous:
-            if baseline - before in steps:
+            if baseline - before in steps and not line.joined:
                 place = _PITCH
-            elif abs(baseline - before) < _NEAR:
+            elif on_one_row(previous, line):
                 place = _SAME
             elif following < len(rows) and baseline == rows[following]:
                 place = _NEXT
@@ -145,7 +156,8 @@ class LayoutModel:
     def _style(self, style: TextStyle | None) -> TextStyle:
         known = self._styles
         rank = known.index(style) if style in known else len(known)
-        chosen = self._rank(f"style {self._place}", len(known), rank)
+        where = "joined" if self._joined else self._place
+        chosen = self._rank(f"style {where}", len(known), rank)
         if chosen < len(known):
             result = known.pop(chosen)
         else:
@@ -242,8 +254,10 @@ class LayoutModel:
     def _first_x(self, style: TextStyle, left: int, x: int | None) -> int:
         """On the row of the line before, mostly where its next word would be; else left edges
         recur: mostly the one that followed the last one before, or a recent one."""
-        bits, edges, previous = self.bits, self._edges, self._previous
-        if self._place == _SAME and previous and previous.words:
+        bits, edges, previous = self.bits, self._edges, self._beside()
+        if self._joined:
+            return self._joined_x(previous.style, previous.words[-1], left, x)
+        if previous:
             expected = self._expected_x(previous.style, previous.words[-1], left)
             goes_on = x is not None and abs(x - expected) < 2 * style.size // 3
             if bits.bit("goes on", value=goes_on):
@@ -254,7 +268,7 @@ class LayoutModel:
         if guess is not None:
             candidates.insert(0, guess)
         start = last
-        if self._place == _SAME and previous and previous.words:
+        if previous:
             start = previous.words[-1].x + previous.words[-1].width
             candidates = [edge for edge in candidates if edge > start]
         actual = 0 if x is None else x - left
@@ -280,10 +294,13 @@ class LayoutModel:
 
     def _expected_x(self, style: TextStyle, last: PlacedWord, left: int) -> int:
         """Where the ink of a word begins whose left bearing is ``left``, after ``last``."""
-        advance, _, right = _extent(style, last.text)
         space = natural_extent(style.face, " ")[0] * style.size // UNITS_PER_EM
-        start = last.x + last.width + max(advance - right, 0) + left + space
+        start = _pen_after(style, last) + left + space
         return start + (self._spaces.get((style.face, style.size), 0) >> 4)
+
+    def _joined_x(self, style: TextStyle, last: PlacedWord, left: int, x: int | None) -> int:
+        expected = _pen_after(style, last) + left
+        return expected + self.bits.signed("joint", value=0 if x is None else x - expected)
 
     def _next_x(self, style: TextStyle, last: PlacedWord, left: int, x: int | None) -> int:
         key = (style.face, style.size)
@@ -357,8 +374,8 @@ def decode_layout(
 def _encode_lines(layout: TextLayout) -> bytes:
     if not layout.lines:
         return b""
-    for line in layout.lines:
-        _check_line(line)
+    for before, line in itertools.pairwise((None, *layout.lines)):
+        _check_line(before, line)
     coder = Encoder()
     model = LayoutModel(coder, load_layout_prior())
     for line in layout.lines:
@@ -384,14 +401,22 @@ def _extent(style: TextStyle, text: str) -> tuple[int, int, int]:
     )
 
 
+def _pen_after(style: TextStyle, word: PlacedWord) -> int:
+    """Where the pen is after a word."""
+    advance, _, right = _extent(style, word.text)
+    return word.x + word.width + max(advance - right, 0)
+
+
 def _checked(position: int) -> int:
     if abs(position) > MAX_POSITION:
         raise BitstreamError(f"layout section is malformed: position {position} out of range")
     return position
 
 
-def _check_line(line: TextLine) -> None:
+def _check_line(before: TextLine | None, line: TextLine) -> None:
     style = line.style
+    if line.joined and not (line.words and before and before.words and on_one_row(before, line)):
+        raise ValueError("a line is joined to no word of its row")
     if not (0 <= style.face < len(FACES) and 1 <= style.size <= MAX_SIZE):
         raise ValueError(f"face {style.face} or size {style.size} cannot be sent")
     if not all(0 <= value <= 255 for value in (*style.ink, *style.ground)):

@@ -42,8 +42,8 @@ KNOWN_BITS, WRITTEN_BITS = 4.0, 14.0
 IN_WORDS = np.float32(0.5)
 """What an error counts in the boxes of words, which can be read as they are."""
 LIKE, OFF = 0.6, 40
-"""The part of the error at another place that a mark has to mend to be sent again for it, and levels
-by which half of it may be off."""
+"""The part of the error at another place that a mark has to mend to be sent again for it, and
+levels by which half of it may be off."""
 SHARP = 0.75
 """How like the picture's the edges under a mark must be where there are words or many colours."""
 RANK_BITS = np.array(

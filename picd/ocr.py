@@ -18,6 +18,7 @@ from picd.cores import cores
 from picd.errors import ModelError
 from picd.font_metrics import natural_extent
 from picd.layout import Word
+from picd.ocr_rows import one_row_each
 
 STRIP_PIXELS = 3_000_000
 """Larger pictures are read in horizontal strips of about this many pixels, at full resolution:
@@ -56,8 +57,10 @@ class RapidOCREngine:
     def __init__(self) -> None:
         try:
             from rapidocr import RapidOCR
+            from rapidocr.main import RapidOCRError
         except ImportError as error:
             raise ModelError("OCR engine rapidocr is missing: pip install rapidocr") from error
+        self._nothing = RapidOCRError  # its word for a picture without text
         logging.getLogger("RapidOCR").setLevel(logging.ERROR)
         self._engine = RapidOCR(
             params={
@@ -82,12 +85,18 @@ class RapidOCREngine:
         return tuple(word for line in lines for word in line)
 
     def _read_strip(self, image: NDArray[np.uint8]) -> list[list[Word]]:
-        # The steps are called one by one because they tell the column of every character, from
-        # which words and their confidences follow better than from the engine's own word boxes.
-        found, _, read, crops = self._engine.run_ocr_steps(image[..., ::-1].copy(), {})
-        if found.boxes is None or read.txts is None:
+        # The steps are called one by one because boxes are cut between them, and because they tell
+        # the column of every character, from which words and their confidences follow better than
+        # from the engine's own word boxes.
+        turned, seen = image[..., ::-1].copy(), {}
+        try:
+            _, found = self._engine.detect_and_crop(turned, seen)
+            above = np.array((0, seen["padding_1"]["top"]), np.float32)
+            quads = one_row_each(image, found.boxes - above)
+            read = self._engine.recognize_txt(self._engine.crop_text_regions(turned, quads))
+        except self._nothing:
             return []
-        lines = zip(found.boxes, read.txts, read.word_results, strict=True)
+        lines = zip(quads, read.txts, read.word_results, strict=True)
         return [words for quad, text, info in lines if (words := _rapid_words(quad, text, info))]
 
 

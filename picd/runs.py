@@ -10,7 +10,7 @@ import itertools
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -109,7 +109,7 @@ def _without_icons(word: Word) -> Word:
     pitch = width / max(len(text), 1)
     start = text.find(bare)
     box = (x + start * pitch, y, len(bare) * pitch, height)
-    return Word(bare, box, word.confidence, word.line)
+    return replace(word, text=bare, box=box)
 
 
 def _in_our_faces(character: str) -> str:
@@ -130,14 +130,27 @@ def runs_of(image: NDArray[np.uint8], words: list[Word]) -> list[Run]:
     coloured = [(word, colours) for word in words if (colours := _word_colours(image, word))]
     runs: list[Run] = []
     group: list[tuple[Word, tuple[Floats, Floats]]] = []
-    for item in coloured:
-        if group and _differs(group[-1][1], item[1]):
+    for word, colours in coloured:
+        if group and _differs(group[-1][1], colours):
             runs.append(_run(image, group))
             group = []
-        group.append(item)
+        elif group and word.joined and _touch(group[-1][0], word):
+            group[-1] = _whole(group[-1][0], word), group[-1][1]
+            continue
+        group.append((word, colours))
     if group:
         runs.append(_run(image, group))
     return [run for run in runs if run.placed]
+
+
+def _touch(piece: Word, other: Word) -> bool:
+    return abs(piece.box[0] + piece.box[2] - other.box[0]) < 1
+
+
+def _whole(piece: Word, other: Word) -> Word:
+    """Two pieces of a word that are of one colour after all."""
+    (x, y, width, height), (_, _, more, _) = piece.box, other.box
+    return replace(piece, text=piece.text + other.text, box=(x, y, width + more, height))
 
 
 def _differs(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> bool:

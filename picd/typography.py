@@ -37,6 +37,7 @@ from picd.faces import (
 from picd.font_metrics import style_scale, word_extent
 from picd.inks import run_styles
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle, Word
+from picd.pieces import in_pieces
 from picd.runs import REFERENCE_FACE, Floats, Run, find_words, runs_of, word_groups
 from picd.spacing import fit_spacing
 from picd.word_fit import (
@@ -96,7 +97,8 @@ def fit_layout(
     rendering does not resemble the picture, are dropped. Deterministic.
     """
     height, width = image.shape[:2]
-    runs = [run for group in word_groups(words, min_confidence) for run in _fitted(image, group)]
+    groups = word_groups(in_pieces(image, words), min_confidence)
+    runs = [run for group in groups for run in _fitted(image, group)]
     looks = pooled_looks(runs)
     for look in looks:
         for run in look[:WITNESSES]:
@@ -439,4 +441,4 @@ def _line(run: Run, style: TextStyle) -> TextLine:
     left, top = run.x * UNITS_PER_PIXEL, run.y * UNITS_PER_PIXEL
     words = sorted(run.placed, key=lambda word: word.x)
     moved = (PlacedWord(word.text, max(word.x + left, 0), word.width) for word in words)
-    return TextLine(style, run.baseline + top, tuple(moved))
+    return TextLine(style, run.baseline + top, tuple(moved), joined=run.words[0].joined)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picd.errors import BitstreamError
-from picd.font_metrics import FACES, layout_scales
+from picd.font_metrics import FACES, UNITS_PER_EM, layout_scales, natural_extent
 from picd.layout import OwnLetter, PlacedWord, TextLayout, TextLine, TextStyle
 from picd.layout_coder import (
     MAX_POSITION,
@@ -41,6 +41,19 @@ layouts = st.builds(
     st.integers(1, 4000),
     st.lists(text_lines, max_size=8).map(tuple),
 )
+
+
+def joined_where_that_can_be(layout, joints):
+    """Lines that are joined to the one before stand on its row, and both have words."""
+    lines = []
+    for line, joined in zip(layout.lines, joints, strict=False):
+        if joined and lines and lines[-1].words and line.words:
+            line = replace(line, baseline=lines[-1].baseline - 3, joined=True)
+        lines.append(line)
+    return replace(layout, lines=tuple(lines))
+
+
+joints = st.lists(st.booleans(), min_size=8, max_size=8)
 STRINGS = tuple(tuple(f"word {i} of the settings page".split()) for i in range(12))
 
 _TITLE = TextStyle(4, 96, (0, 0, 0), (255, 255, 255))
@@ -64,7 +77,7 @@ def strings_of(layout):
 
 
 @settings(deadline=None)
-@given(layouts)
+@given(st.builds(joined_where_that_can_be, layouts, joints))
 def test_round_trip(layout):
     data = encode_layout(layout)
     assert decode_layout(data, strings_of(layout), layout.width, layout.height) == layout
@@ -104,6 +117,39 @@ def test_golden_bytes():
 def test_what_cannot_be_sent_is_refused(line):
     with pytest.raises(ValueError):
         encode_layout(TextLayout(64, 64, (line,)))
+
+
+def test_joints_cost_little():
+    """A prompt in three colours, thrice: each piece is where the one before ends."""
+    inks = (78, 154, 6), (211, 215, 207), (115, 159, 240)
+    lines = []
+    for row in range(12):
+        x = 40
+        for text, ink in zip(("mira@atlas", ":", "~/work"), inks, strict=True):
+            _, left, right = natural_extent(12, text)
+            style = TextStyle(12, 52, ink, (16, 20, 30))
+            unit = style.size / UNITS_PER_EM
+            word = PlacedWord(text, round(x + left * unit), round((right - left) * unit))
+            lines.append(
+                TextLine(style, 100 + 68 * row, (word,), joined=bool(text != "mira@atlas"))
+            )
+            x += natural_extent(12, text)[0] * unit
+    layout = TextLayout(640, 480, tuple(lines))
+    data = encode_layout(layout)
+    assert decode_layout(data, strings_of(layout), 640, 480) == layout
+    apart = replace(layout, lines=tuple(replace(line, joined=False) for line in lines))
+    assert len(data) < min(len(encode_layout(apart)), 110)
+
+
+@pytest.mark.parametrize("line", [
+    TextLine(_BODY, 300, (), joined=True),
+    TextLine(_BODY, 310, (PlacedWord("as", 225, 56),), joined=True),
+])  # fmt: skip
+def test_a_joint_to_nothing_is_refused(line):
+    with pytest.raises(ValueError, match="joined"):
+        encode_layout(replace(GOLDEN, lines=(*GOLDEN.lines[:1], line)))
+    with pytest.raises(ValueError, match="joined"):
+        encode_layout(replace(GOLDEN, lines=(replace(GOLDEN.lines[0], joined=True),)))
 
 
 def lettered(*levels: int) -> TextLayout:

@@ -1,0 +1,167 @@
+"""Words of several inks as pieces of one ink each: ``user@host:~/folder$``, ``print("text")``.
+
+Reading engines part words at spaces, but editors and terminals change colour within them. Between a
+ground and one ink colours lie on a line; so the columns of a word's ink are told in parts, each
+with a line of its own where that leaves enough less of their squared error. Where a letter ends is
+told by the text, set in a face of either kind.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picd.font_metrics import glyph_metrics
+from picd.layout import Word
+
+PIECE_COST = 3e5
+"""Squared error, of RGB levels, that a further piece has to take away: some thirty bits, at the
+price that a bit of a letter has at 0.03 bits per pixel."""
+ROWS = 0.25
+"""Share of a word's box, above and below, that does not tell its inks."""
+INKED = 32.0
+"""RGB distance from the ground at which a pixel is ink."""
+MOST_PIECES = 6
+"""Into more pieces a word is not cut: it is a picture."""
+PROPORTIONAL, FIXED = 3, 12
+"""A face of either kind: one of them is near enough to tell where in a word a letter ends."""
+TOUCHING = 6
+"""At most so many letters hang together."""
+Doubles = NDArray[np.float64]
+
+
+def in_pieces(image: NDArray[np.uint8], words: Iterable[Word]) -> list[Word]:
+    """``words`` of ``image``, uint8 (H, W, 3), those of several inks cut into pieces that follow
+    each other; all but the first of a word are ``joined``."""
+    return [piece for word in words for piece in _pieces(image, word)]
+
+
+def _pieces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
+    x, y, width, height = word.box
+    margin = ROWS * height
+    y0, y1 = max(round(y + margin), 0), min(round(y + height - margin), image.shape[0])
+    x0, x1 = max(round(x) - 1, 0), min(round(x + width) + 1, image.shape[1])
+    if len(word.text) < 2 or y1 - y0 < 4 or x1 - x0 < 4:
+        yield word
+        return
+    away = _from_ground(image[y0:y1, x0:x1])
+    scatter = np.einsum("yxi,yxj->xij", away, away)
+    if _beside_a_line(scatter.sum(0)) < PIECE_COST:
+        yield word
+        return
+    inked = (away * away).sum(2).max(0) > INKED**2
+    columns = _between(np.einsum("xii->x", scatter), inked)
+    total = np.cumsum(np.concatenate([np.zeros((1, 3, 3)), scatter]), axis=0)
+    cuts = columns[_told_best(total[columns])]
+    if not 0 < len(cuts) < MOST_PIECES:
+        yield word
+        return
+    ends = _letters_before(word.text, inked, cuts)
+    if len(ends) < len(cuts):
+        yield word
+        return
+    texts = itertools.pairwise([0, *ends, len(word.text)])
+    edges = itertools.pairwise([x, *(x0 + cuts + 0.5), x + width])
+    for (start, end), (left, right) in zip(texts, edges, strict=True):
+        box = left, y, right - left, height
+        yield replace(word, text=word.text[start:end], box=box, joined=word.joined or start > 0)
+
+
+def _from_ground(box: NDArray[np.uint8]) -> Doubles:
+    """What the pixels of a box (h, w, 3) are off its most frequent colour."""
+    pixels = box.reshape(-1, 3).astype(np.float64)
+    cells = (pixels / 16).astype(np.int32) @ np.array([256, 16, 1])
+    ground = pixels[cells == np.bincount(cells).argmax()].mean(axis=0)
+    return box - ground
+
+
+def _beside_a_line(scatter: Doubles) -> Doubles:
+    """Squared error of colours that are told as a ground and one ink, by their scatter about the
+    ground, (..., 3, 3)."""
+    return np.trace(scatter, axis1=-2, axis2=-1) - np.linalg.eigvalsh(scatter)[..., -1]
+
+
+def _between(ink: Doubles, inked: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Columns that may be between two letters, which are those with less ink than beside them, and
+    where the ink of all begins and ends."""
+    first, last = np.flatnonzero(inked)[[0, -1]]
+    ink = np.where(inked, ink, 0)
+    falls = np.flatnonzero(np.diff(ink[first : last + 1]) < 0) + first + 1
+    rises = np.flatnonzero(np.diff(ink[first : last + 1]) > 0) + first
+    after = np.minimum(np.searchsorted(rises, falls), len(rises) - 1)
+    valleys = (falls + rises[after]) // 2 if len(rises) else falls[:0]
+    return np.unique([first, *valleys[(valleys > first) & (valleys < last)], last + 1])
+
+
+def _told_best(total: Doubles) -> list[int]:
+    """Which of the columns that ``total`` (n, 3, 3) is the scatter before are between pieces, where
+    those are told best."""
+    best, begins = [0.0], [0]
+    for end in range(1, len(total)):
+        costs = np.array(best) + PIECE_COST + _beside_a_line(total[end] - total[:end])
+        begins.append(int(costs.argmin()))
+        best.append(float(costs.min()))
+    cuts, at = [], begins[-1]
+    while at > 0:
+        cuts.append(at)
+        at = begins[at]
+    return cuts[::-1]
+
+
+def _letters_before(text: str, inked: NDArray[np.bool_], cuts: NDArray[np.intp]) -> list[int]:
+    """How many letters of ``text`` come before each of the ``cuts`` between ``inked`` columns;
+    fewer of these if there is no place between two letters for each."""
+    change = np.flatnonzero(np.diff(np.concatenate([[0], inked.astype(np.int8), [0]])))
+    inks = change.reshape(-1, 2)
+    _, places = min(
+        (_laid_over(face, text, inks) for face in (PROPORTIONAL, FIXED)), key=lambda laid: laid[0]
+    )
+    if not len(places):
+        return []
+    return np.unique(np.abs(places - cuts[:, None]).argmin(1) + 1).tolist()
+
+
+def _laid_over(face: int, text: str, inks: NDArray[np.intp]) -> tuple[float, Doubles]:
+    """The columns between the n letters of ``text`` as they lie over what is inked, from column to
+    column (m, 2), and how far they are off there, set in ``face`` and as wide in all; each inked
+    part is some letters, or half of one. (n - 1,), or none if they cannot lie so."""
+    letters = [glyph_metrics(face, letter) for letter in text]
+    pens = np.cumsum([0, *(each.advance for each in letters)])[:-1]
+    lefts = pens + [each.left for each in letters]
+    rights = pens + [each.right for each in letters]
+    scale = (inks[-1, 1] - inks[0, 0]) / max(rights[-1] - lefts[0], 1)
+    lefts, rights = lefts * scale, rights * scale
+    best: dict[tuple[int, int], tuple[float, tuple[int, int]]] = {(0, 0): (0.0, (0, 0))}
+    for part in range(len(inks)):
+        for letter in range(len(text)):
+            cost, _ = best.get((part, letter), (np.inf, None))
+            if cost == np.inf:
+                continue
+            if part:
+                gap = inks[part, 0] - inks[part - 1, 1]
+                cost += abs(lefts[letter] - rights[letter - 1] - gap)
+            for parts, count in ((1, 1), (2, 1), *((1, n) for n in range(2, TOUCHING + 1))):
+                to = part + parts, letter + count
+                if to[0] > len(inks) or to[1] > len(text):
+                    continue
+                width = inks[to[0] - 1, 1] - inks[part, 0]
+                off = cost + abs(rights[to[1] - 1] - lefts[letter] - width)
+                if off < best.get(to, (np.inf,))[0]:
+                    best[to] = off, (part, letter)
+    at = len(inks), len(text)
+    if at not in best:
+        return np.inf, np.zeros(0)
+    places = np.zeros(len(text) + 1)
+    off = best[at][0]
+    while at != (0, 0):
+        before = best[at][1]
+        within = (rights[before[1] : at[1] - 1] + lefts[before[1] + 1 : at[1]]) / 2
+        places[before[1] + 1 : at[1]] = inks[before[0], 0] + within - lefts[before[1]]
+        if before[0]:
+            places[before[1]] = (inks[before[0] - 1, 1] + inks[before[0], 0]) / 2
+        at = before
+    return float(off), places[1:-1]
