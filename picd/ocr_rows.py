@@ -27,8 +27,8 @@ CHANGES = 24
 """Levels from a pixel to the next that are ink."""
 ROOM = 0.35
 """Ground above and below that the recogniser wants to see, in heights of the row."""
-COVERED = 0.6
-"""A row of which another box has so much is that box's."""
+COVERED = 0.5
+"""Of a row of which another box has so much of the height, it has what is in its columns."""
 Floats = NDArray[np.float32]
 Box = tuple[int, int, int, int]
 
@@ -47,9 +47,9 @@ def one_row_each(picture: NDArray[np.uint8], quads: NDArray[np.float32]) -> NDAr
         cut += parts
     boxes = [_bounds(quad) for quad in kept]
     for box in sorted(cut, key=lambda box: -(box[2] - box[0])):
-        if not any(_shared(box, other) > COVERED for other in boxes):
-            boxes.append(box)
-            kept.append(_quad(*box))
+        for rest in _uncovered(box, boxes):
+            boxes.append(rest)
+            kept.append(_quad(*rest))
     return np.array(kept, np.float32)
 
 
@@ -108,8 +108,12 @@ def _quad(x0: int, y0: int, x1: int, y1: int) -> Sequence[tuple[int, int]]:
     return (x0, y0), (x1, y0), (x1, y1), (x0, y1)
 
 
-def _shared(box: Box, other: Box) -> float:
-    """The part of a box that another one has."""
-    across = min(box[2], other[2]) - max(box[0], other[0])
-    down = min(box[3], other[3]) - max(box[1], other[1])
-    return max(across, 0) * max(down, 0) / max((box[2] - box[0]) * (box[3] - box[1]), 1)
+def _uncovered(box: Box, others: Sequence[Box]) -> list[Box]:
+    """What of the row in a box is in none of the others."""
+    x0, y0, x1, y1 = box
+    bare = np.ones(max(x1 - x0, 0), bool)
+    for left, top, right, bottom in others:
+        if min(y1, bottom) - max(y0, top) >= COVERED * (y1 - y0):
+            bare[max(left - x0, 0) : max(right - x0, 0)] = False
+    spans = _bands(bare)
+    return [(x0 + a, y0, x0 + b, y1) for a, b in spans if b - a >= y1 - y0]
