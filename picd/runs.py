@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -28,6 +28,10 @@ LONGEST_STROKE = 1.3
 INK_MARGIN = 0.2
 """Share of a word's box, above and below, that says nothing of its ink."""
 REFERENCE_FACE = 3
+SPECKS = frozenset(".,:;'`-–_~·•…")
+"""Characters that are hardly more than a speck."""
+FAINT, SPECK_APART = 0.5, 1
+"""Ink of a speck beside a word, over that of its letters, and columns from one to the next."""
 SHAPES = "".join(map(chr, range(0x2500, 0x27C0)))
 Floats = NDArray[np.float32]
 
@@ -210,7 +214,8 @@ def find_words(run: Run, top: int, bottom: int) -> None:
     """Place every word on its ink in the given rows; words without ink go."""
     top = max(top, 0)
     profile = run.alpha[top : max(bottom, top + 1)].max(axis=0)
-    spans = _spans(profile, run.lefts, run.rights, 1.25 * (bottom - top))
+    texts = [word.text for word in run.words]
+    spans = _spans(profile, texts, run.lefts, run.rights, 1.25 * (bottom - top))
     inked = [i for i, (left, right) in enumerate(spans) if right - left >= 1]
     run.words = [run.words[i] for i in inked]
     run.lefts, run.rights = run.lefts[inked], run.rights[inked]
@@ -241,7 +246,7 @@ def _long_runs(inked: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
 
 
 def _spans(
-    profile: Floats, lefts: NDArray, rights: NDArray, height: float
+    profile: Floats, texts: Sequence[str], lefts: NDArray, rights: NDArray, height: float
 ) -> list[tuple[float, float]]:
     """Ink columns of every word: boundaries move to the clearest gap near the reported one."""
     reach = 0.35 * height
@@ -252,14 +257,29 @@ def _spans(
         edges.append(_gap(profile, middle - half, middle + half, middle))
     edges.append(_gap(profile, rights[-1] - 0.15 * height, rights[-1] + reach, rights[-1]))
     spans = []
-    for left, right in itertools.pairwise(edges):
-        inked = np.flatnonzero(profile[left:right] > 0.2)
+    for text, (left, right) in zip(texts, itertools.pairwise(edges), strict=True):
+        inked = _without_dots(text, profile[left:right])
         if len(inked):
             first, last = left + int(inked[0]), left + int(inked[-1])
             spans.append((_edge(profile, first, -1), _edge(profile, last, 1)))
         else:
             spans.append((float(left), float(left)))
     return spans
+
+
+def _without_dots(text: str, profile: Floats) -> NDArray[np.intp]:
+    """The inked columns of a word, less faint specks at its ends: editors show spaces as dots."""
+    inked = np.flatnonzero(profile > 0.2)
+    parts = np.split(inked, np.flatnonzero(np.diff(inked) > SPECK_APART) + 1)
+    if len(parts) < 2:
+        return inked
+    strength = [float(profile[part].max()) for part in parts]
+    usual = FAINT * float(np.median(strength))
+    if strength[0] < usual and text[0] not in SPECKS:
+        parts = parts[1:]
+    if strength[-1] < usual and text[-1] not in SPECKS:
+        parts = parts[:-1]
+    return np.concatenate(parts) if parts else inked
 
 
 def _edge(profile: Floats, column: int, step: int) -> float:
