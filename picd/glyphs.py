@@ -40,8 +40,9 @@ OwnLetters = Mapping[str, OwnLetter]
 NO_LETTERS: OwnLetters = MappingProxyType({})
 LEVELS = 4
 """Levels of an own letter's difference that are all of the coverage."""
-SAME_GROUND = 8
-"""Levels by which a line's ground and the skeleton may differ and still be the same."""
+SAME_GROUND, MOSTLY_TOLD = 8, 0.6
+"""Levels by which a line's ground and the skeleton may differ and still be the same, and the share
+of the box of words where they have to be for all of its ground to be the skeleton's."""
 BESIDE, SOFT = 64, 2.0
 """Pixels about words that their ground is shaded from, and over which shades are smoothed."""
 ALIKE = 24
@@ -215,7 +216,7 @@ def render_glyphs(layout: TextLayout) -> GlyphImage:
         for x0, y0, x1, y1 in word_boxes(line, *shape):
             x0 = min(max(x0, least), x1)
             image.box[y0:y1, x0:x1] = 1
-            image.ground[y0:y1, x0:x1] = line.style.ground
+            image.ground[y0:y1, x0:x1] = _ground(image.skeleton[y0:y1, x0:x1], line.style.ground)
             image.ink[y0:y1, x0:x1] = line.style.ink
         style = face, size, scales[face, size]
         letters = own.get((face, size), {})
@@ -230,6 +231,14 @@ def render_glyphs(layout: TextLayout) -> GlyphImage:
     beside = painted & (image.box == 0)
     image.skeleton[beside] = marked[beside]
     return replace(image, over=(over, marked.reshape(-1, 3)[over]))
+
+
+def _ground(skeleton: NDArray[np.uint8], ground: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """What words stand on, of what rules paint in their box (h, w, 3) and of the ground of their
+    line: where rules tell most of that, also the frame or underline close by."""
+    plain = np.full_like(skeleton, ground)
+    told = level_distance(skeleton, plain) <= SAME_GROUND
+    return skeleton if told.mean() >= MOSTLY_TOLD else plain
 
 
 def _end_of(before: TextLine, line: TextLine) -> int:
