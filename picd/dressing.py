@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from picd.bitstream import MAX_QUALITY
 from picd.columns import with_joints
-from picd.glyphs import typeset_skeleton, word_mask
+from picd.glyphs import ink_mask, typeset_skeleton, word_mask
 from picd.layout import TextLayout
 from picd.layout_coder import encode_layout
 from picd.letters import fit_letters
@@ -50,7 +50,7 @@ class Dresser:
 
     @cached_property
     def _ruler(self) -> Ruler:
-        return Ruler(self.picture, word_mask(self.fitted))
+        return Ruler(self.picture, ink_mask(self.fitted))
 
     @cached_property
     def ruled(self) -> TextLayout:

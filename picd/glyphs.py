@@ -292,6 +292,12 @@ def word_mask(layout: TextLayout) -> NDArray[np.bool_]:
     return words
 
 
+def ink_mask(layout: TextLayout) -> NDArray[np.bool_]:
+    """Where the letters of words are or may be, a pixel or two aside, (H, W)."""
+    inked = (render_glyphs(layout).coverage > 0).astype(np.uint8)
+    return cv2.dilate(inked, np.ones((5, 5), np.uint8)) > 0
+
+
 def typeset(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.uint8]:
     """Paint ``glyphs`` over ``draft``, both of one size; returns uint8 (H, W, 3).
 
