@@ -214,7 +214,9 @@ def render_glyphs(layout: TextLayout) -> GlyphImage:
         face, size = line.style.face, line.style.size
         least = _end_of(before, line) if before else 0
         for x0, y0, x1, y1 in word_boxes(line, *shape):
-            x0 = min(max(x0, least), x1)
+            x0 = max(x0, least)
+            if x0 >= x1 or y0 >= y1:
+                continue
             image.box[y0:y1, x0:x1] = 1
             image.ground[y0:y1, x0:x1] = _ground(image.skeleton[y0:y1, x0:x1], line.style.ground)
             image.ink[y0:y1, x0:x1] = line.style.ink

@@ -49,7 +49,9 @@ def one_row_each(picture: NDArray[np.uint8], quads: NDArray[np.float32]) -> NDAr
     for box in sorted(cut, key=lambda box: -(box[2] - box[0])):
         for rest in _uncovered(box, boxes):
             boxes.append(rest)
-            kept.append(_quad(*rest))
+            row = np.array(_quad(*rest), np.float32)
+            below = (i for i, quad in enumerate(kept) if quad[:, 1].mean() > row[:, 1].mean())
+            kept.insert(next(below, len(kept)), row)
     return np.array(kept, np.float32)
 
 
@@ -104,8 +106,8 @@ def _bounds(quad: NDArray[np.float32]) -> Box:
     return round(float(x0)), round(float(y0)), round(float(x1)), round(float(y1))
 
 
-def _quad(x0: int, y0: int, x1: int, y1: int) -> Sequence[tuple[int, int]]:
-    return (x0, y0), (x1, y0), (x1, y1), (x0, y1)
+def _quad(x0: int, y0: int, x1: int, y1: int) -> list[tuple[int, int]]:
+    return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
 
 
 def _uncovered(box: Box, others: Sequence[Box]) -> list[Box]:

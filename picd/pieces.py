@@ -31,6 +31,9 @@ PROPORTIONAL, FIXED = 3, 12
 """A face of either kind: one of them is near enough to tell where in a word a letter ends."""
 TOUCHING = 6
 """At most so many letters hang together."""
+LONGEST, VALLEYS = 160, 8
+"""Letters of the longest word that is looked at, and columns between letters, or within them, for
+each, beyond which it is no text: looking takes longer by their square."""
 Doubles = NDArray[np.float64]
 
 
@@ -45,16 +48,19 @@ def _pieces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
     margin = ROWS * height
     y0, y1 = max(round(y + margin), 0), min(round(y + height - margin), image.shape[0])
     x0, x1 = max(round(x) - 1, 0), min(round(x + width) + 1, image.shape[1])
-    if len(word.text) < 2 or y1 - y0 < 4 or x1 - x0 < 4:
+    if not 2 <= len(word.text) <= LONGEST or y1 - y0 < 4 or x1 - x0 < 4:
         yield word
         return
     away = _from_ground(image[y0:y1, x0:x1])
     scatter = np.einsum("yxi,yxj->xij", away, away)
-    if _beside_a_line(scatter.sum(0)) < PIECE_COST:
+    inked = (away * away).sum(2).max(0) > INKED**2
+    if _beside_a_line(scatter.sum(0)) < PIECE_COST or not inked.any():
         yield word
         return
-    inked = (away * away).sum(2).max(0) > INKED**2
     columns = _between(np.einsum("xii->x", scatter), inked)
+    if len(columns) > VALLEYS * len(word.text):
+        yield word
+        return
     total = np.cumsum(np.concatenate([np.zeros((1, 3, 3)), scatter]), axis=0)
     cuts = columns[_told_best(total[columns])]
     if not 0 < len(cuts) < MOST_PIECES:

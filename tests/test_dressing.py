@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from picd import Codec
+from picd.dressing import Dresser
+from picd.glyphs import render_glyphs, typeset, word_mask
+from picd.layout import TextLayout
 from picd.rules import Ruler
 
 
@@ -38,6 +41,24 @@ def test_thin_lines_are_rules_in_small_files_too(
     with_lines = error(codec, 220)
     monkeypatch.setattr(Ruler, "more", lambda self, rules, *_: rules)
     assert with_lines < 0.5 * error(codec, 220)
+
+
+def test_a_line_close_to_words_is_a_rule(
+    monkeypatch: pytest.MonkeyPatch, set_page: TextLayout
+) -> None:
+    """Underlined, or in a frame: it is in the box that is kept for their letters."""
+    plain = np.full((256, 384, 3), 255, np.uint8)
+    picture = typeset(plain, render_glyphs(set_page))
+    picture[52:54, 14:240] = (60, 60, 200)
+    assert word_mask(set_page)[52:54, 14:240].all()
+
+    def lines() -> set[tuple[int, int]]:
+        dresser = Dresser(picture, set_page, natural=False, budget=None, quality=40.0)
+        return {(rule.y0, rule.y1) for rule in dresser.ruled.rules}
+
+    assert (52, 54) in lines()
+    monkeypatch.setattr("picd.dressing.ink_mask", word_mask)
+    assert (52, 54) not in lines()
 
 
 def test_a_second_look_where_the_first_has_helped(

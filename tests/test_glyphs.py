@@ -1,5 +1,7 @@
 """Widths are exact and monotone; rendering fits words to their boxes, never fails, is sharp."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from picd.font_metrics import FACES, FONT_FOLDER, glyph_metrics, word_extent
 from picd.glyphs import render_glyphs, typeset, word_boxes
-from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle
+from picd.layout import UNITS_PER_PIXEL, PlacedWord, Rule, TextLayout, TextLine, TextStyle
 
 INK, GROUND = (0, 0, 0), (255, 255, 255)
 WIDTHS = [398, 407, 416, 380, 399, 380, 383, 429, 477, 346, 349, 375, 415, 415, 413, 344, 385, 356,
@@ -111,6 +113,29 @@ def test_typeset_keeps_what_is_close_to_the_ground():
     glyphs = render_glyphs(layout)
     page = typeset(draft, glyphs)
     assert (page[glyphs.coverage == 0] == 252).all()
+
+
+def test_words_stand_on_what_rules_tell():
+    """A frame close by stays, and the ground is exact, where a line's is one of 32 levels."""
+    rules = Rule(0, 0, 300, 60, (243, 241, 250)), Rule(10, 33, 290, 34, (200, 60, 60))
+    layout = replace(one_word("Nimble", ground=(247, 239, 247)), rules=rules)
+    glyphs = render_glyphs(layout)
+    bare = (glyphs.box > 0) & (glyphs.coverage == 0)
+    assert bare[33].any()
+    smeared = glyphs.skeleton // 2
+    assert np.array_equal(typeset(smeared, glyphs)[bare], glyphs.skeleton[bare])
+    elsewhere = replace(layout, rules=(rules[0], Rule(0, 0, 300, 30, (20, 20, 20))))
+    assert (render_glyphs(elsewhere).ground[glyphs.box > 0] == (247, 239, 247)).all()
+
+
+def test_a_piece_leaves_the_ink_of_the_one_before():
+    before = one_word("host", face=12, width=150).lines[0]
+    style = replace(before.style, ink=(0, 0, 255))
+    after = TextLine(style, before.baseline, (PlacedWord("name", 234, 150),), joined=True)
+    glyphs = render_glyphs(TextLayout(300, 60, (before, after)))
+    inked = glyphs.coverage > 0
+    assert (glyphs.ink[:, :57][inked[:, :57]] == INK).all()
+    assert (glyphs.ink[:, 60:][inked[:, 60:]] == (0, 0, 255)).all()
 
 
 def test_text_on_a_gradient_stands_in_no_patch():

@@ -68,7 +68,7 @@ GOLDEN = TextLayout(
         TextLine(_BODY, 300, (PlacedWord("Ctrl+S", 1604, 158),)),
     ),
 )
-GOLDEN_BYTES = bytes.fromhex("00007dee376ebea2f504f7292cf4798365e1c45519")
+GOLDEN_BYTES = bytes.fromhex("00007dfe908159a8f8b8c651b97b551f8fc1e8a84e")
 """Changes with the layout prior, that is with the model id, and only then."""
 
 

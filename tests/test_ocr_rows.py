@@ -1,5 +1,7 @@
 """Boxes of several rows of text are cut between them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,19 @@ def test_hostile_boxes_do_no_harm(dense):
     rng = np.random.default_rng(1)
     boxes = rng.uniform(-300, 900, (60, 4, 2)).astype(np.float32)
     assert one_row_each(dense, boxes).shape[1:] == (4, 2)
+
+
+def test_rows_that_the_detector_joins_are_all_read(dense, monkeypatch):
+    engine = load_engine("rapidocr")
+
+    def joined(picture, seen):
+        seen["padding_1"] = {"top": 0, "left": 0}
+        return [], SimpleNamespace(boxes=np.array([quad(16, 20, 500, 75)]))
+
+    monkeypatch.setattr(engine._engine, "detect_and_crop", joined)
+    words = engine.read(dense)
+    assert [w.text for w in words if w.line == words[0].line][:2] == ROWS[0].split()[:2]
+    assert [w.text for w in words if w.line == words[-1].line][:2] == ROWS[1].split()[:2]
 
 
 def test_a_dense_page_is_read(dense):

@@ -1,6 +1,7 @@
 """Words of several inks are set in them, and read as one word."""
 
 import itertools
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from picd.font_metrics import FACES, UNITS_PER_EM, natural_extent
 from picd.glyphs import render_glyphs, typeset
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle, Word
 from picd.layout_coder import decode_layout
-from picd.pieces import in_pieces
+from picd.pieces import LONGEST, in_pieces
 from picd.text_coder import decode_text
 from picd.typography import fit_layout
 
@@ -82,6 +83,18 @@ def test_a_photograph_is_no_word_of_many_inks():
     assert in_pieces(picture, [word]) == [word]
     for box in ((0, 0, 1, 1), (-20, -20, 10, 10), (190, 35, 40, 40)):
         assert in_pieces(picture, [replace(word, box=box)]) == [replace(word, box=box)]
+
+
+def test_hostile_words_take_no_time():
+    """As long as a picture, over noise."""
+    picture = np.random.default_rng(6).integers(0, 256, (16, 4000, 3)).astype(np.uint8)
+    faint = np.random.default_rng(7).integers(100, 115, (64, 400, 3)).astype(np.uint8)
+    start = time.process_time()
+    for text in ("ab", "a" * LONGEST, "a" * 4000):
+        word = Word(text, (0, 0, 4000, 16))
+        assert in_pieces(picture, [word]) == [word]
+    in_pieces(faint, [Word("faint", (0, 0, 400, 64))])
+    assert time.process_time() - start < 2
 
 
 def test_a_page_of_prompts_is_set_in_its_colours():

@@ -1,5 +1,6 @@
 """A page set in our own fonts is found again: face, size, baseline, places and colours."""
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -167,6 +168,20 @@ def test_a_frame_drawn_round_words_is_no_ink_of_theirs():
     (line,) = fit_layout(image, [replace(word, box=(x, row - 18, width, 26))]).lines
     assert line.baseline == truth.lines[2].baseline
     assert line.words[0].x == pytest.approx(4 * x, abs=3)
+
+
+def test_dots_for_spaces_are_no_ink_of_words():
+    """As editors show them: faint, in the middle between two words."""
+    image, truth, words = page(NAMES["DejaVu Sans Mono"], ink=(206, 145, 120), ground=(30, 30, 30))
+    for line in truth.lines:
+        for before, after in itertools.pairwise(line.words):
+            x = (before.x + before.width + after.x) // 8
+            y = line.baseline // 4 - 4
+            image[y : y + 2, x - 1 : x + 1] = (84, 84, 84)
+    layout = fit_layout(image, words)
+    for found, true in zip(layout.words, truth.words, strict=True):
+        assert found.x == pytest.approx(true.x, abs=4)
+        assert found.width == pytest.approx(true.width, abs=6)
 
 
 def test_a_dash_that_the_page_draws_a_row_higher_is_set():
