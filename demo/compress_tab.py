@@ -16,7 +16,8 @@ from demo.picture_input import Chooser, read_picture, stem
 from demo.progress import Progress
 from demo.work import Emit, Finished, Tick, streamed
 from demo.work_tab import HIDDEN, QUICK, Update, WorkTab
-from picd.codec import Decoded, Encoded, layout_words
+from picd.codec import Decoded, Encoded
+from picd.columns import layout_words
 from picd.images import png_bytes
 
 PRESETS = {"Tiny": 0.02, "Small": 0.04, "Good": 0.08}

@@ -16,7 +16,8 @@ from demo.progress import Progress
 from demo.work import Emit, Finished, Tick, streamed
 from demo.work_tab import HIDDEN, QUICK, Update, WorkTab
 from picd import PicdError
-from picd.codec import Decoded, Info, layout_text
+from picd.codec import Decoded, Info
+from picd.columns import layout_text
 from picd.images import png_bytes
 
 

@@ -16,7 +16,7 @@ from demo.compare_tab import Entry, compared
 from demo.line import LINE
 from demo.model import codec, default_steps, errors_for_clients
 from demo.picture_input import picture_input, read_picture, stem
-from picd.codec import layout_words
+from picd.columns import layout_words
 
 SLOT = {"concurrency_id": "clients", "concurrency_limit": LINE.at_once}
 """So many clients stand in line among the visitors; the rest waits in Gradio's queue, which tells

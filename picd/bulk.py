@@ -17,7 +17,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
-from picd.codec import Codec, Encoded, Info, layout_words
+from picd.codec import Codec, Encoded, Info
+from picd.columns import layout_words
 from picd.errors import PicdError
 from picd.images import discard_partial, load_image, png_bytes
 from picd.rendering import OnStep

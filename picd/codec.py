@@ -6,20 +6,19 @@ encode   picture -> OCR -> layout Z -> [text, layout]          decode   Z -> gly
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from picd.bitstream import VERSION, Container, Header
-from picd.columns import goes_on
+from picd.columns import layout_text
 from picd.content import PHOTOGRAPH, is_screen, screen_likeness
 from picd.dressing import Dresser, coded_text
 from picd.errors import PicdError
@@ -27,7 +26,7 @@ from picd.glyphs import GlyphImage, render_glyphs, typeset
 from picd.guidance import Guide
 from picd.image_codec import ImageCodec, Latents
 from picd.images import load_image
-from picd.layout import UNITS_PER_PIXEL, TextLayout
+from picd.layout import TextLayout
 from picd.layout_coder import decode_layout, encode_layout
 from picd.limits import allowed, check_typesetting, text_limit
 from picd.ocr import Engine, load_engine
@@ -317,35 +316,6 @@ def _info(container: Container, layout: TextLayout) -> Info:
         sections={"header": len(container.pack()) - sum(sections.values()), **sections},
         layout=layout,
     )
-
-
-def layout_text(layout: TextLayout) -> str:
-    """The decoded text, one line a line."""
-    text = ""
-    for before, line in itertools.pairwise((None, *layout.lines)):
-        if before:
-            on = before.words and line.words and goes_on(before, line)
-            text += "" if line.joined else " " if on else "\n"
-        text += " ".join(word.text for word in line.words)
-    return text
-
-
-def layout_words(layout: TextLayout) -> list[dict[str, Any]]:
-    """[{"text", "box": [x, y, w, h]}] with boxes in pixels; a box is as high as its line's em."""
-    unit = UNITS_PER_PIXEL
-    words: list[dict[str, Any]] = []
-    for line in layout.lines:
-        top = (line.baseline - round(0.8 * line.style.size)) / unit
-        found = [
-            {"text": w.text, "box": [w.x / unit, top, w.width / unit, line.style.size / unit]}
-            for w in line.words
-        ]
-        if line.joined:
-            whole, rest = words[-1], found.pop(0)
-            whole["text"] += rest["text"]
-            whole["box"][2] = rest["box"][0] + rest["box"][2] - whole["box"][0]
-        words += found
-    return words
 
 
 def _read_layout(container: Container) -> TextLayout:

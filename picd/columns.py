@@ -1,4 +1,4 @@
-"""Reading order: lines that stand in one column follow each other.
+"""Reading order: lines that stand in one column follow each other; and the text in that order.
 
 OCR engines report rows; told by columns, the text is contiguous and most of a line's place (left
 edge, pitch, style) is that of the line before.
@@ -6,10 +6,12 @@ edge, pitch, style) is that of the line before.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
-from picd.layout import PlacedWord, TextLine
+from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine
 
 MAX_STEP = 4.0
 """Lines further apart, in em, are not of one column."""
@@ -45,7 +47,37 @@ def with_joints(lines: Iterable[TextLine]) -> tuple[TextLine, ...]:
     return tuple(result)
 
 
+def layout_text(layout: TextLayout) -> str:
+    """The decoded text, one line a line."""
+    text = ""
+    for before, line in itertools.pairwise((None, *layout.lines)):
+        if before:
+            on = before.words and line.words and goes_on(before, line)
+            text += "" if line.joined else " " if on else "\n"
+        text += " ".join(word.text for word in line.words)
+    return text
+
+
+def layout_words(layout: TextLayout) -> list[dict[str, Any]]:
+    """[{"text", "box": [x, y, w, h]}] with boxes in pixels; a box is as high as its line's em."""
+    unit = UNITS_PER_PIXEL
+    words: list[dict[str, Any]] = []
+    for line in layout.lines:
+        top = (line.baseline - round(0.8 * line.style.size)) / unit
+        found = [
+            {"text": w.text, "box": [w.x / unit, top, w.width / unit, line.style.size / unit]}
+            for w in line.words
+        ]
+        if line.joined:
+            whole, rest = words[-1], found.pop(0)
+            whole["text"] += rest["text"]
+            whole["box"][2] = rest["box"][0] + rest["box"][2] - whole["box"][0]
+        words += found
+    return words
+
+
 def on_one_row(line: TextLine, other: TextLine) -> bool:
+    """Whether two lines are beside each other."""
     return abs(line.baseline - other.baseline) < EDGE_TOLERANCE
 
 

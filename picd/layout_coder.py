@@ -19,7 +19,6 @@ from functools import lru_cache
 from picd.adaptive import AdaptiveBits, LayoutPrior, load_layout_prior
 from picd.arithmetic import Coder, Decoder, Encoder
 from picd.colours import level_of, value_of
-from picd.columns import on_one_row
 from picd.errors import BitstreamError
 from picd.font_metrics import FACES, UNITS_PER_EM, layout_scales, natural_extent
 from picd.layout import OwnLetter, PlacedWord, TextLayout, TextLine, TextStyle
@@ -106,7 +105,7 @@ class LayoutModel:
         if baseline is not None and previous:
             if baseline - before in steps and not line.joined:
                 place = _PITCH
-            elif on_one_row(previous, line):
+            elif abs(baseline - before) < _NEAR:
                 place = _SAME
             elif following < len(rows) and baseline == rows[following]:
                 place = _NEXT
@@ -413,9 +412,13 @@ def _checked(position: int) -> int:
     return position
 
 
+def _on_one_row(before: TextLine, line: TextLine) -> bool:
+    return abs(line.baseline - before.baseline) < _NEAR
+
+
 def _check_line(before: TextLine | None, line: TextLine) -> None:
     style = line.style
-    if line.joined and not (line.words and before and before.words and on_one_row(before, line)):
+    if line.joined and not (line.words and before and before.words and _on_one_row(before, line)):
         raise ValueError("a line is joined to no word of its row")
     if not (0 <= style.face < len(FACES) and 1 <= style.size <= MAX_SIZE):
         raise ValueError(f"face {style.face} or size {style.size} cannot be sent")

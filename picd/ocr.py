@@ -60,7 +60,7 @@ class RapidOCREngine:
             from rapidocr.main import RapidOCRError
         except ImportError as error:
             raise ModelError("OCR engine rapidocr is missing: pip install rapidocr") from error
-        self._nothing = RapidOCRError  # its word for a picture without text
+        self._no_text = RapidOCRError
         logging.getLogger("RapidOCR").setLevel(logging.ERROR)
         self._engine = RapidOCR(
             params={
@@ -88,13 +88,13 @@ class RapidOCREngine:
         # The steps are called one by one because boxes are cut between them, and because they tell
         # the column of every character, from which words and their confidences follow better than
         # from the engine's own word boxes.
-        turned, seen = image[..., ::-1].copy(), {}
+        bgr, record = image[..., ::-1].copy(), {}
         try:
-            _, found = self._engine.detect_and_crop(turned, seen)
-            above = np.array((0, seen["padding_1"]["top"]), np.float32)
+            _, found = self._engine.detect_and_crop(bgr, record)
+            above = np.array((0, record["padding_1"]["top"]), np.float32)
             quads = one_row_each(image, found.boxes - above)
-            read = self._engine.recognize_txt(self._engine.crop_text_regions(turned, quads))
-        except self._nothing:
+            read = self._engine.recognize_txt(self._engine.crop_text_regions(bgr, quads))
+        except self._no_text:
             return []
         lines = zip(quads, read.txts, read.word_results, strict=True)
         return [words for quad, text, info in lines if (words := _rapid_words(quad, text, info))]

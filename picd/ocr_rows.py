@@ -7,11 +7,13 @@ several rows are cut there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from picd.stretches import stretches
 
 GROUND = 0.15
 """A row of pixels is between rows of text where it changes by less than so much of what the row
@@ -68,9 +70,9 @@ def _rows(picture: NDArray[np.uint8], quad: NDArray[np.float32]) -> tuple[list[B
     area = picture[first : bottom + height // 2, left:right]
     changes = cv2.absdiff(area[:, 1:], area[:, :-1]).max(2)
     profile = changes.mean(1, dtype=np.float32)
-    bands = _bands(profile > GROUND * max(profile[top - first : bottom - first].max(), 1))
+    changing = profile > GROUND * max(profile[top - first : bottom - first].max(), 1)
     rows = []
-    for start, end in bands:
+    for start, end in stretches(changing).tolist():
         inside = min(end + first, bottom) - max(start + first, top)
         if inside > 0 and end - start >= LOWEST:
             rows.append((start, end, inside))
@@ -95,12 +97,6 @@ def _row_box(changes: NDArray[np.uint8], top: int, left: int) -> Box:
     return max(left + x0 - room, 0), max(top - room, 0), left + x1 + room, top + height + room
 
 
-def _bands(inked: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """Where what is inked (n,) begins and ends."""
-    change = np.flatnonzero(np.diff(np.concatenate([[0], inked.astype(np.int8), [0]])))
-    yield from zip(change[::2].tolist(), change[1::2].tolist(), strict=True)
-
-
 def _bounds(quad: NDArray[np.float32]) -> Box:
     (x0, y0), (x1, y1) = quad.min(axis=0), quad.max(axis=0)
     return round(float(x0)), round(float(y0)), round(float(x1)), round(float(y1))
@@ -117,5 +113,5 @@ def _uncovered(box: Box, others: Sequence[Box]) -> list[Box]:
     for left, top, right, bottom in others:
         if min(y1, bottom) - max(y0, top) >= COVERED * (y1 - y0):
             bare[max(left - x0, 0) : max(right - x0, 0)] = False
-    spans = _bands(bare)
+    spans = stretches(bare).tolist()
     return [(x0 + a, y0, x0 + b, y1) for a, b in spans if b - a >= y1 - y0]

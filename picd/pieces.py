@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from picd.font_metrics import glyph_metrics
 from picd.layout import Word
+from picd.runs import commonest
+from picd.stretches import stretches
 
 PIECE_COST = 3e5
 """Squared error, of RGB levels, that a further piece has to take away: some thirty bits, at the
@@ -51,7 +53,8 @@ def _pieces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
     if not 2 <= len(word.text) <= LONGEST or y1 - y0 < 4 or x1 - x0 < 4:
         yield word
         return
-    away = _from_ground(image[y0:y1, x0:x1])
+    box = image[y0:y1, x0:x1].astype(np.float64)
+    away = box - commonest(box)
     scatter = np.einsum("yxi,yxj->xij", away, away)
     inked = (away * away).sum(2).max(0) > INKED**2
     if _beside_a_line(scatter.sum(0)) < PIECE_COST or not inked.any():
@@ -75,14 +78,6 @@ def _pieces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
     for (start, end), (left, right) in zip(texts, edges, strict=True):
         box = left, y, right - left, height
         yield replace(word, text=word.text[start:end], box=box, joined=word.joined or start > 0)
-
-
-def _from_ground(box: NDArray[np.uint8]) -> Doubles:
-    """What the pixels of a box (h, w, 3) are off its most frequent colour."""
-    pixels = box.reshape(-1, 3).astype(np.float64)
-    cells = (pixels / 16).astype(np.int32) @ np.array([256, 16, 1])
-    ground = pixels[cells == np.bincount(cells).argmax()].mean(axis=0)
-    return box - ground
 
 
 def _beside_a_line(scatter: Doubles) -> Doubles:
@@ -121,8 +116,7 @@ def _told_best(total: Doubles) -> list[int]:
 def _letters_before(text: str, inked: NDArray[np.bool_], cuts: NDArray[np.intp]) -> list[int]:
     """How many letters of ``text`` come before each of the ``cuts`` between ``inked`` columns;
     fewer of these if there is no place between two letters for each."""
-    change = np.flatnonzero(np.diff(np.concatenate([[0], inked.astype(np.int8), [0]])))
-    inks = change.reshape(-1, 2)
+    inks = stretches(inked)
     _, places = min(
         (_laid_over(face, text, inks) for face in (PROPORTIONAL, FIXED)), key=lambda laid: laid[0]
     )

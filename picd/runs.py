@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from picd.font_metrics import FACES, glyph_metrics
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, Word
+from picd.stretches import stretches
 
 MIN_CONTRAST = 24.0
 """Ink that differs less from its ground (RGB distance) is left to the picture."""
@@ -170,9 +171,7 @@ def _word_colours(image: NDArray[np.uint8], word: Word) -> tuple[Floats, Floats]
     if y1 - y0 < 4 or x1 - x0 < 2:
         return None
     box = image[y0:y1, x0:x1].astype(np.float32)
-    pixels = box.reshape(-1, 3)
-    cells = (pixels / 16).astype(np.int32) @ np.array([256, 16, 1])
-    ground = pixels[cells == np.bincount(cells).argmax()].mean(axis=0)
+    ground = commonest(box)
     # Boxes reach into the rows above and below, whose ground would pass for ink.
     margin = round(INK_MARGIN * (y1 - y0))
     away = box[margin : y1 - y0 - margin].reshape(-1, 3) - ground
@@ -181,6 +180,14 @@ def _word_colours(image: NDArray[np.uint8], word: Word) -> tuple[Floats, Floats]
     if reach < MIN_CONTRAST:
         return None
     return ground + np.median(away[distance >= 0.85 * reach], axis=0), ground
+
+
+def commonest(box: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The most frequent colour of a box (h, w, 3), to 16 levels, and of those that are it the
+    mean."""
+    pixels = box.reshape(-1, 3)
+    cells = (pixels / 16).astype(np.int32) @ np.array([256, 16, 1])
+    return pixels[cells == np.bincount(cells).argmax()].mean(axis=0)
 
 
 def _run(image: NDArray[np.uint8], group: list[tuple[Word, tuple[Floats, Floats]]]) -> Run:
@@ -297,9 +304,7 @@ def _gap(profile: Floats, start: float, stop: float, wanted: float) -> int:
     start, stop = max(int(start), 0), min(int(stop) + 1, len(profile))
     if stop <= start:
         return min(max(round(wanted), 0), len(profile))
-    clear = np.concatenate([[0], (profile[start:stop] < 0.2).astype(np.int8), [0]])
-    change = np.flatnonzero(np.diff(clear))
-    begins, ends = change[::2] + start, change[1::2] + start
+    begins, ends = (stretches(profile[start:stop] < 0.2) + start).T
     if not len(begins):
         return start + int(profile[start:stop].argmin())
     centres = (begins + ends) / 2

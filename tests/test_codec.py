@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from picd import Codec
-from picd.codec import layout_text, layout_words
+from picd.columns import layout_text, layout_words
 from picd.errors import BitstreamError, PicdError
 from picd.trials import HALVED_UP_TO
 

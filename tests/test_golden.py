@@ -23,7 +23,7 @@ from PIL import Image
 
 from picd import Codec
 from picd.bitstream import Container, Header
-from picd.codec import layout_text
+from picd.columns import layout_text
 from picd.image_codec import ImageCodec
 from picd.layout import PlacedWord, TextLayout, TextLine, TextStyle
 from picd.layout_coder import encode_layout

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from picd import Codec
-from picd.codec import layout_text
+from picd.columns import layout_text
 from picd.glyphs import render_glyphs, typeset
 from picd.layout import UNITS_PER_PIXEL, TextLayout
 from picd.pictured import LEGIBLE, spend, with_pictured

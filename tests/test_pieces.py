@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from picd import pieces
-from picd.codec import layout_text, layout_words
+from picd.columns import layout_text, layout_words
 from picd.dressing import coded_text
 from picd.font_metrics import FACES, UNITS_PER_EM, natural_extent
 from picd.glyphs import render_glyphs, typeset

@@ -18,7 +18,7 @@ import pyppmd
 import zstandard
 from PIL import Image
 
-from picd.codec import layout_text
+from picd.columns import layout_text
 from picd.layout import TextLayout
 from picd.layout_coder import encode_layout
 from picd.ocr import load_engine
