@@ -18,7 +18,7 @@ from picd.columns import with_joints
 from picd.glyphs import ink_mask, typeset_skeleton, word_mask
 from picd.layout import TextLayout
 from picd.layout_coder import encode_layout
-from picd.letters import fit_letters
+from picd.letters import about_bits, fit_letters
 from picd.limits import allowed
 from picd.marks import fit_marks, left_by
 from picd.prices import price_at_quality, price_at_rate
@@ -101,14 +101,18 @@ class Dresser:
             price = price_at_rate(8 * self.budget / pixels)
         plain = replace(layout, letters=())
         letters = fit_letters(self.picture, plain, thrift * price)
-        least = len(encode_layout(plain)) if letters else 0
-        while letters and self._share is not None:
-            size = len(encode_layout(replace(plain, letters=letters)))
-            if text + size <= self._share:
-                break
-            # cost is about proportional to letters; the best come first
-            part = (self._share - text - least) / (size - least)
-            letters = letters[: max(min(len(letters) - 1, int(part * len(letters))), 0)]
+        if letters and self._share is not None:
+            least = len(encode_layout(plain))
+            room = self._share - text - least
+            costs = np.cumsum([about_bits(letter) / 8 for letter in letters])
+            kept, rate = len(letters) + 1, 1.0
+            while letters:
+                kept = min(kept - 1, int(np.searchsorted(rate * costs, room, "right")))
+                letters = letters[: max(kept, 0)]  # the best come first
+                taken = len(encode_layout(replace(plain, letters=letters))) - least
+                if taken <= room:
+                    break
+                rate = taken / costs[kept - 1]
         return replace(layout, letters=letters)
 
     def _thrift(self, quality: float) -> float:

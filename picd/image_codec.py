@@ -31,6 +31,9 @@ PASSES = ((0, 0), (1, 1), (0, 1), (1, 0))
 """First row and column of each pass over a slice's places, which takes every second of both."""
 CORE, CORE_SIDE = (6, 12), 5
 """Levels of difference that are dropped and kept, by the largest in a square of so many pixels."""
+SCALE_STEP = float(np.log(64 / 0.11) / 63)
+"""From one scale of the entropy model to the next, as a logarithm (:mod:`picd.nets.entropy`)."""
+GUESSED_MOST = 1.5
 Latents = NDArray[np.float32]
 
 
@@ -114,6 +117,28 @@ class ImageCodec:
         symbols, scales = self._in_place(coded)
         residual = (symbols - self.tables.latent_limit).astype(np.float32)
         return coded.y - residual, scales
+
+    def guessed_bits(
+        self, latents: QuantisedLatents, y: Latents, quality: float, other: float
+    ) -> float:
+        """About what y, coded at ``quality`` as ``latents``, would cost at another one: means and
+        scales in proportion to the gains, seen at every fourth place. A tenth of the time."""
+        symbols, scales = (part[..., ::2, ::2] for part in self._in_place(latents))
+        limit, ratio = self.tables.latent_limit, self.gain(other) / self.gain(quality)
+        mean = latents.y[..., ::2, ::2] - (symbols - limit)
+        residual = y[..., ::2, ::2] * self.gain(other) - mean * ratio
+        moved = scales + np.rint(np.log(ratio) / SCALE_STEP).astype(np.int32)
+        before = self._guess(symbols, scales)
+        symbols = _symbols(residual, scales, self.tables, 0.0) + np.int32(limit)
+        scales = np.clip(moved, 0, len(self.tables.latent) - 1).astype(np.uint8)
+        after = self._guess(symbols, scales)
+        return latents.bits * after / max(before, 1.0)
+
+    def _guess(self, symbols: NDArray[np.int32], scales: NDArray[np.uint8]) -> float:
+        """The cost of symbols whose scales may be much too small."""
+        most = GUESSED_MOST * self.tables.latent_bits.min(0)
+        costs = np.minimum(_bits(symbols, scales, self.tables), most[symbols])
+        return float(costs.sum(dtype=np.float64))
 
     def bits_by_place(self, latents: QuantisedLatents) -> Latents:
         """The bits of y_hat by place, (H'/16, W'/16)."""

@@ -369,7 +369,7 @@ def decode_layout(
     return replace(layout, letters=model.letters(layout, None)) if strings else layout
 
 
-@lru_cache(maxsize=4)  # as the skeleton, which changes while lines stay
+@lru_cache(maxsize=8)  # as the skeleton, which changes while lines stay
 def _encode_lines(layout: TextLayout) -> bytes:
     if not layout.lines:
         return b""

@@ -38,6 +38,11 @@ def fit_letters(
     return tuple(letter for (_, letter), n in zip(ranked, pixels, strict=True) if n <= MAX_PIXELS)
 
 
+def about_bits(letter: OwnLetter) -> float:
+    """About what a letter costs."""
+    return LETTER_BITS + float(LEVEL_BITS[np.abs(letter.levels)].sum())
+
+
 def _fitted(
     page: Occurrences, letter: Letter, found: Floats, drawn: Floats, price: float
 ) -> tuple[float, OwnLetter]:

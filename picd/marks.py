@@ -46,6 +46,8 @@ LIKE, OFF = 0.6, 40
 levels by which half of it may be off."""
 SHARP = 0.75
 """How like the picture's the edges under a mark must be where there are words or many colours."""
+MOST = 0.9
+"""So much of a piece has the colours of the picture if it is flat there."""
 RANK_BITS = np.array(
     [
         [0.8, 1.6, 4.2, 5.3, 4.8],
@@ -87,7 +89,7 @@ def fit_marks(
     ``room`` are the bits that stream and marks share: the fewer are left to the stream, the more a
     bit has to mend. Marks that are ``sent`` anyway, and ``below`` already, are kept.
     """
-    known = [np.array(rule.colour) for rule in rules]
+    known = np.array([rule.colour for rule in rules], np.int64).reshape(-1, 3)
     search = _Search(picture, below, known, words, price, page, bits)
     sent = tuple(sent)
     for mark in sent:
@@ -112,12 +114,13 @@ def paint_marks(picture: Picture, marks: Iterable[Mark]) -> NDArray[np.bool_]:
 @dataclass(frozen=True)
 class _Spot:
     """A part of the picture that may be a mark: what of it is ``inked`` or beside that (h, w), and
-    what its error and bits are ``worth``, at most."""
+    what its error and bits are ``worth``, at most. It is ``cut`` if it goes on in others."""
 
     x: int
     y: int
     inked: NDArray[np.bool_]
     worth: float
+    cut: bool
 
     @property
     def area(self) -> tuple[slice, slice]:
@@ -138,7 +141,8 @@ class _Symbol:
 class _Search:
     picture: Picture
     below: Picture
-    known: list[NDArray]
+    known: NDArray
+    """Colours (n, 3) that are sent already."""
     words: NDArray[np.bool_]
     price: float
     page: Picture | None
@@ -154,6 +158,7 @@ class _Search:
         if self.page is not None:
             seen = self.picture, self.below, self.page, self.bits
             self.coded = left_by(*seen, self.price, self.weight)
+        self.colours = {tuple(colour) for colour in self.known.tolist()}
         self.sent: dict[tuple[int, ...], list[Mark]] = {}
         self.pixels = 0
 
@@ -165,6 +170,7 @@ class _Search:
         worth = np.bincount(labels.ravel(), self.coded.ravel(), minlength=count)
         for label in np.flatnonzero(worth > self.price * AGAIN_BITS):
             left, top, width, height, _ = (int(v) for v in boxes[label])
+            cut = height > HIGHEST or width > WIDEST
             for y in range(top, top + height if label else 0, HIGHEST):
                 rows, columns = np.s_[y : min(y + HIGHEST, top + height), left : left + width]
                 own = inked[rows, columns] * (labels[rows, columns] == label)
@@ -172,14 +178,14 @@ class _Search:
                 while start < width:
                     end = _end(own, start)
                     if cv2.countNonZero(own[:, start:end]) >= SMALLEST:
-                        yield self._spot(own[:, start:end], left + start, y)
+                        yield self._spot(own[:, start:end], left + start, y, cut)
                     start = end
 
-    def _spot(self, own: NDArray[np.uint8], x: int, y: int) -> _Spot:
+    def _spot(self, own: NDArray[np.uint8], x: int, y: int, cut: bool) -> _Spot:
         left, top, width, height = cv2.boundingRect(own)
         own = own[top : top + height, left : left + width]
         inked = cv2.dilate(own, np.ones((3, 3), np.uint8)) > 0
-        spot = _Spot(x + left, y + top, inked, 0.0)
+        spot = _Spot(x + left, y + top, inked, 0.0, cut)
         return replace(spot, worth=float(self.coded[spot.area][inked].sum()))
 
     def know(self, mark: Mark) -> None:
@@ -191,7 +197,11 @@ class _Search:
         self.symbols[alike] = _Symbol()
         self.sent.setdefault((len(mark.indices) // mark.width, mark.width), []).append(alike)
         self.pixels += len(mark.indices)
-        self.known += [np.array(colour) for colour in mark.palette]
+        self._learn(mark)
+
+    def _learn(self, mark: Mark) -> None:
+        self.known = np.concatenate([self.known, mark.palette])
+        self.colours.update(mark.palette)
 
     def groups(self) -> list[list[_Spot]]:
         """Spots that look the same together, what is worth the most first."""
@@ -238,7 +248,7 @@ class _Search:
             self.sent.setdefault(first.inked.shape, []).append(best)
             self.symbols[best] = _Symbol()
             self.pixels += first.inked.size
-            self.known += [np.array(colour) for colour in best.palette]
+            self._learn(best)
         symbol = self.symbols[best]
         spots = spots[: MAX_MARKS - self.count]
         self.count += len(spots)
@@ -267,7 +277,7 @@ class _Search:
             found = Image.fromarray(pixels).quantize(count, Image.Quantize.MAXCOVERAGE, kmeans=4)
             palette = np.array(found.getpalette()).reshape(-1, 3)[: len(found.getcolors())]
             palette = self._typical(spot, palette)
-            palette = np.unique([self._sendable(colour) for colour in palette], axis=0)
+            palette = np.unique(self._sendable(palette), axis=0)
             errors = ((seen[..., None, :] - palette) ** 2).sum(-1, dtype=np.float32)
             errors *= self.weight[spot.area][..., None]
             errors = np.concatenate([plain[..., None], errors], -1)
@@ -292,13 +302,14 @@ class _Search:
             ).astype(np.int32)
         return palette
 
-    def _sendable(self, colour: NDArray) -> NDArray:
-        """The colour that was sent before and is near, or the nearest of the grid."""
-        if self.known:
-            apart = np.abs(np.array(self.known) - colour).max(1)
-            if apart.min() <= NEAR:
-                return self.known[int(apart.argmin())]
-        return np.array(grid_colour(colour))
+    def _sendable(self, palette: NDArray) -> NDArray:
+        """For each colour that which was sent before and is near, or the nearest of the grid."""
+        grid = np.array([grid_colour(colour) for colour in palette])
+        if not len(self.known):
+            return grid
+        apart = np.abs(palette[:, None] - self.known).max(2)
+        near = apart.min(1) <= NEAR
+        return np.where(near[:, None], self.known[apart.argmin(1)], grid)
 
     def _gain(self, spot: _Spot, mark: Mark) -> float:
         """What squared error the spot as ``mark`` mends. What the picture stream takes and leaves
@@ -332,15 +343,16 @@ class _Search:
     def _sharp(self, spot: _Spot, mark: Mark) -> bool:
         """Whether the picture's edges are in a mark, and no worse than without it, where that
         matters: a crude one that mends the ground between letters can spoil them, and one of a
-        photograph has specks."""
+        photograph has specks. A piece of something larger may also be of the picture's colours."""
         plain = not self.words[spot.area][spot.inked].any()
-        if plain and self._colours(spot) <= COLOURFUL:
+        few = plain and self._colours(spot) <= COLOURFUL
+        if few and not spot.cut:
             return True
-        painted = self.below[spot.area].copy()
-        paint_marks(painted, [replace(mark, x=0, y=0)])
-        wanted, before, after = (
-            _detail(each) for each in (self.picture[spot.area], self.below[spot.area], painted)
-        )
+        painted, picture = self.below[spot.area].copy(), self.picture[spot.area]
+        where = paint_marks(painted, [replace(mark, x=0, y=0)])
+        if few and np.quantile(cv2.absdiff(painted, picture).max(2)[where], MOST) <= NEAR:
+            return True
+        wanted, before, after = map(_detail, (picture, self.below[spot.area], painted))
         return _alike(wanted, after) >= max(_alike(wanted, before), SHARP)
 
     def _cost(self, mark: Mark) -> float:
@@ -348,8 +360,7 @@ class _Search:
         alike, rank = see_around(indices)
         cost = ONCE_BITS + float(RANK_BITS[alike, rank].sum())
         cost += float((rank == 4).sum() * np.log2(len(mark.palette) + 1))
-        known = {tuple(int(v) for v in colour) for colour in self.known}
-        return cost + sum(KNOWN_BITS if c in known else WRITTEN_BITS for c in mark.palette)
+        return cost + sum(KNOWN_BITS if c in self.colours else WRITTEN_BITS for c in mark.palette)
 
 
 def _end(inked: NDArray[np.uint8], start: int) -> int:

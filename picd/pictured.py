@@ -25,6 +25,9 @@ from picd.layout import TextLayout
 LEGIBLE = 70.0
 """The quality from which coded letters can be read: on seven screens at 0.04 to 0.15 bits per pixel
 text accuracy was about the typeset page's above it, and fell fast below."""
+SPARE = 80.0
+"""The quality from which a budget is thought to have bytes to spare: on eighteen screens at 0.06 to
+0.25 bits per pixel hardly any line went over below it, and to find out takes a coding or two."""
 ALLOWANCE = 0.03
 """A line may lose so much structural similarity: its face and colours are right then."""
 SPENT = 0.97
@@ -63,7 +66,7 @@ def spend(
     legible quality, or at the best if ``first`` has that. What a line gains and takes is seen with
     all of them pictured, coded ``at`` that quality: it gains squared error, and must not look less
     like the original than typeset."""
-    if first.quality < LEGIBLE or not layout.lines:
+    if first.quality < (LEGIBLE if room is None else SPARE) or not layout.lines:
         return first
     level = MAX_QUALITY if first.quality == MAX_QUALITY else LEGIBLE
     everything = at(with_pictured(layout, range(len(layout.lines))), level)

@@ -1,4 +1,5 @@
-"""Words of several inks as pieces of one ink each: ``user@host:~/folder$``, ``print("text")``.
+"""Words of several inks as pieces of one ink each: ``user@host:~/folder$``, ``print("text")``; and
+words with a space within that the engine did not see.
 
 Reading engines part words at spaces, but editors and terminals change colour within them. Between a
 ground and one ink colours lie on a line; so the columns of a word's ink are told in parts, each
@@ -9,13 +10,13 @@ told by the text, set in a face of either kind.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from picd.font_metrics import glyph_metrics
+from picd.font_metrics import glyph_metrics, natural_extent
 from picd.layout import Word
 from picd.runs import commonest
 from picd.stretches import stretches
@@ -31,6 +32,10 @@ MOST_PIECES = 6
 """Into more pieces a word is not cut: it is a picture."""
 PROPORTIONAL, FIXED = 3, 12
 """A face of either kind: one of them is near enough to tell where in a word a letter ends."""
+WIDE, WIDER, FITS = 0.4, 2.0, 0.15
+"""A gap of so many heights of a word's box, so many times as wide as any other of its ink, is a
+space that the engine did not see, ``[ 81%]``, if what is on both sides is as wide as its letters,
+to so many heights."""
 TOUCHING = 6
 """At most so many letters hang together."""
 LONGEST, VALLEYS = 160, 8
@@ -40,23 +45,72 @@ Doubles = NDArray[np.float64]
 
 
 def in_pieces(image: NDArray[np.uint8], words: Iterable[Word]) -> list[Word]:
-    """``words`` of ``image``, uint8 (H, W, 3), those of several inks cut into pieces that follow
-    each other; all but the first of a word are ``joined``."""
-    return [piece for word in words for piece in _pieces(image, word)]
+    """``words`` of ``image``, uint8 (H, W, 3), cut at spaces that were not seen, and those of
+    several inks into pieces that follow each other; all but the first of a word are ``joined``."""
+    return [
+        piece
+        for word in words
+        for part in _at_spaces(image, word)
+        for piece in _pieces(image, part)
+    ]
 
 
-def _pieces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
+def _seen(image: NDArray[np.uint8], word: Word) -> tuple[int, Doubles]:
+    """The first column of a word's box, and how far from its ground are the pixels of the rows that
+    tell its inks (h, w, 3); none if there is too little to look at, or too much."""
     x, y, width, height = word.box
     margin = ROWS * height
     y0, y1 = max(round(y + margin), 0), min(round(y + height - margin), image.shape[0])
     x0, x1 = max(round(x) - 1, 0), min(round(x + width) + 1, image.shape[1])
     if not 2 <= len(word.text) <= LONGEST or y1 - y0 < 4 or x1 - x0 < 4:
+        return x0, np.zeros((0, 0, 3))
+    box = image[y0:y1, x0:x1].astype(np.float64)
+    return x0, box - commonest(box)
+
+
+def _inked(away: Doubles) -> NDArray[np.bool_]:
+    """The columns with ink."""
+    return (away * away).sum(2).max(0, initial=0) > INKED**2
+
+
+def _at_spaces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
+    x0, away = _seen(image, word)
+    inked = _inked(away)
+    inks = stretches(inked)
+    gaps = inks[1:, 0] - inks[:-1, 1]
+    x, y, width, height = word.box
+    widest, second = sorted([0, 0, *gaps.tolist()])[:-3:-1]
+    if widest < max(WIDE * height, WIDER * second) or len(inks) > VALLEYS * len(word.text):
         yield word
         return
-    box = image[y0:y1, x0:x1].astype(np.float64)
-    away = box - commonest(box)
+    at = int(gaps.argmax())
+    cut = (inks[at, 1] + inks[at + 1, 0]) / 2
+    for end in _letters_before(word.text, inked, np.array([cut])):
+        sides = word.text[:end], word.text[end:]
+        widths = inks[at, 1] - inks[0, 0], inks[-1, 1] - inks[at + 1, 0]
+        if min(_off(face, sides, widths) for face in (PROPORTIONAL, FIXED)) > FITS * height:
+            break
+        yield replace(word, text=sides[0], box=(x, y, x0 + cut - x, height))
+        yield replace(word, text=sides[1], box=(x0 + cut, y, x + width - x0 - cut, height))
+        return
+    yield word
+
+
+def _off(face: int, texts: Sequence[str], widths: Sequence[int]) -> float:
+    """By how much one text is not as wide as it should be beside the longer one."""
+    natural = [right - left for _, left, right in (natural_extent(face, text) for text in texts)]
+    scale = max(widths) / max(natural[int(np.argmax(widths))], 1)
+    return float(np.abs(np.array(widths) - scale * np.array(natural)).max())
+
+
+def _pieces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
+    x, y, width, height = word.box
+    x0, away = _seen(image, word)
+    if not away.size:
+        yield word
+        return
     scatter = np.einsum("yxi,yxj->xij", away, away)
-    inked = (away * away).sum(2).max(0) > INKED**2
+    inked = _inked(away)
     if _beside_a_line(scatter.sum(0)) < PIECE_COST or not inked.any():
         yield word
         return

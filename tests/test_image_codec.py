@@ -55,6 +55,17 @@ def test_cost_is_what_the_bytes_are(codec: Codec, page: np.ndarray) -> None:
         assert abs(codec.image_codec.quantise(y, quality).bits - size) <= 64 + 0.01 * size
 
 
+@pytest.mark.parametrize(("quality", "other"), [(40, 60), (40, 25), (80, 95), (80, 60)])
+def test_the_cost_at_another_quality_is_guessed(
+    codec: Codec, page: np.ndarray, quality: int, other: int
+) -> None:
+    y = codec.image_codec.analyse(page, render_glyphs(TextLayout(page.shape[1], page.shape[0])))
+    coded, wanted = (codec.image_codec.quantise(y, q) for q in (quality, other))
+    guess = codec.image_codec.guessed_bits(coded, y, quality, other)
+    assert abs(np.log(guess / wanted.bits)) < 0.25 * abs(np.log(coded.bits / wanted.bits))
+    assert codec.image_codec.guessed_bits(coded, y, quality, quality) == pytest.approx(coded.bits)
+
+
 def test_thrift_saves_bits_and_round_trips(codec: Codec, page: np.ndarray) -> None:
     y, image_codec = _latents(codec, page), codec.image_codec
     sizes = []

@@ -17,7 +17,7 @@ from picd.errors import BitstreamError
 from picd.glyphs import render_glyphs, typeset
 from picd.images import load_image
 from picd.layout import Mark, PlacedWord, Rule, TextLayout, TextLine, TextStyle
-from picd.mark_coder import MAX_COLOURS, MAX_MARKS, grid_colour, see_around
+from picd.mark_coder import HIGHEST, MAX_COLOURS, MAX_MARKS, grid_colour, see_around
 from picd.marks import fit_marks, paint_marks
 from picd.rules import paint_rules
 from picd.skeleton_coder import decode_skeleton, encode_skeleton
@@ -124,6 +124,22 @@ def test_a_photograph_is_no_mark() -> None:
     assert found(picture, 256.0) == set(icons())
     for power in range(8, 18):
         assert not any(mark.x >= 180 and mark.y < 100 for mark in found(picture, 2.0**power))
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_piece_of_something_large_is_a_mark_where_it_is_flat(flat: bool) -> None:
+    """A photograph goes on from piece to piece; the last may be a smooth strip of few colours."""
+    picture = paint_rules(PAGE)
+    height = HIGHEST + 20
+    photo = np.full((height, 160, 3), (40, 120, 60), np.uint8)
+    if not flat:
+        noise = np.random.default_rng(8).normal(128, 60, (height, 160, 3))
+        photo = np.clip(cv2.GaussianBlur(noise, (0, 0), 2) * 4 - 384, 0, 255).astype(np.uint8)
+        water = np.linspace(90, 140, 20)[:, None] + np.linspace(0, 20, 160)
+        photo[HIGHEST:] = water[..., None] + [0, 10, 40]
+    picture[:height, 100:260] = photo
+    marks = fit_marks(picture, paint_rules(PAGE), RULES, NO_WORDS, 500.0)
+    assert bool([m for m in marks if m.y >= HIGHEST - 4]) == flat
 
 
 def test_what_looks_the_same_is_judged_together() -> None:

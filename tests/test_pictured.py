@@ -12,7 +12,7 @@ from picd import Codec
 from picd.columns import layout_text
 from picd.glyphs import render_glyphs, typeset
 from picd.layout import UNITS_PER_PIXEL, TextLayout
-from picd.pictured import LEGIBLE, spend, with_pictured
+from picd.pictured import LEGIBLE, SPARE, spend, with_pictured
 
 
 def _shown(layout: TextLayout) -> int:
@@ -114,11 +114,24 @@ def test_fewer_lines_go_over_where_they_took_more_than_they_should(set_page: Tex
     assert np.array_equal(best.page, attempt(with_pictured(set_page, [2, 3])).page)
 
 
-def test_nothing_is_tried_below_legible_quality(set_page: TextLayout) -> None:
-    first = _Attempt(WHITE, np.full((16, 24), ROOM / 100, np.float32))
-    assert first.quality < LEGIBLE
-    tried = lambda *layout: pytest.fail("tried")  # noqa: E731
-    assert spend(first, set_page, WHITE, ROOM, tried, tried) is first
+@pytest.mark.parametrize(("quality", "room"), [(LEGIBLE, None), (SPARE, ROOM)])
+def test_nothing_is_tried_at_less_quality(
+    set_page: TextLayout, quality: float, room: int | None
+) -> None:
+    class Tried(Exception):
+        pass
+
+    def tried(*layout: object) -> None:
+        raise Tried
+
+    def first(quality: float) -> _Attempt:
+        bits = ROOM - (quality - LEGIBLE) * ROOM / 100
+        return _Attempt(WHITE, np.full((16, 24), bits / (16 * 24)))
+
+    below = first(quality - 1)
+    assert spend(below, set_page, WHITE, room, tried, tried) is below
+    with pytest.raises(Tried):
+        spend(first(quality + 1), set_page, WHITE, room, tried, tried)
 
 
 def test_bits_by_place_are_those_of_the_latents(codec: Codec, page: np.ndarray) -> None:

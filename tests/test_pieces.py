@@ -77,6 +77,24 @@ def test_words_of_one_ink_stay_whole():
         assert in_pieces(noisy, words) == words
 
 
+@pytest.mark.parametrize("name", ["DejaVu Sans Mono", "Liberation Mono", "Open Sans"])
+def test_a_space_that_was_not_seen_is_seen(name):
+    spaces = " " if "Mono" in name else "  "
+    picture, _, (word,) = page_of([((f"[{spaces}81%]", BLACK),)], NAMES[name], WHITE)
+    found = in_pieces(picture, [replace(word, text="[81%]")])
+    assert texts(found) == ["[", "81%]"]
+    assert found[0].box[0] + found[0].box[2] == pytest.approx(found[1].box[0])
+    # the edge of a frame is no letter, and in spaced letters there are no words
+    framed = picture.copy()
+    framed[:, 44:58] = 255
+    framed[:, 44:46] = 0
+    for other, text in (
+        (framed, "181%]"),
+        (page_of([(("a b c d", BLACK),)], NAMES[name])[0], "abcd"),
+    ):
+        assert texts(in_pieces(other, [replace(word, text=text)])) == [text]
+
+
 def test_a_photograph_is_no_word_of_many_inks():
     picture = np.random.default_rng(5).integers(0, 256, (40, 200, 3)).astype(np.uint8)
     word = Word("shop", (10, 5, 170, 30))
