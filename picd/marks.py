@@ -46,8 +46,9 @@ LIKE, OFF = 0.6, 40
 levels by which half of it may be off."""
 SHARP = 0.75
 """How like the picture's the edges under a mark must be where there are words or many colours."""
-MOST = 0.9
-"""So much of a piece has the colours of the picture if it is flat there."""
+HARD, MOST = 30.0, 0.9
+"""Detail (root mean square) of a piece with hard edges, where skies have up to 26 and frames 42 and
+more; and so much of a flat one has the colours of the picture."""
 RANK_BITS = np.array(
     [
         [0.8, 1.6, 4.2, 5.3, 4.8],
@@ -343,16 +344,18 @@ class _Search:
     def _sharp(self, spot: _Spot, mark: Mark) -> bool:
         """Whether the picture's edges are in a mark, and no worse than without it, where that
         matters: a crude one that mends the ground between letters can spoil them, and one of a
-        photograph has specks. A piece of something larger may also be of the picture's colours."""
+        photograph has specks. A piece of something larger has hard edges, or the picture's colours:
+        a sky has neither, and its pieces would show."""
         plain = not self.words[spot.area][spot.inked].any()
         few = plain and self._colours(spot) <= COLOURFUL
         if few and not spot.cut:
             return True
         painted, picture = self.below[spot.area].copy(), self.picture[spot.area]
         where = paint_marks(painted, [replace(mark, x=0, y=0)])
-        if few and np.quantile(cv2.absdiff(painted, picture).max(2)[where], MOST) <= NEAR:
-            return True
         wanted, before, after = map(_detail, (picture, self.below[spot.area], painted))
+        if few:
+            off = cv2.absdiff(painted, picture).max(2)[where]
+            return bool((wanted**2).mean() >= HARD**2 or np.quantile(off, MOST) <= NEAR)
         return _alike(wanted, after) >= max(_alike(wanted, before), SHARP)
 
     def _cost(self, mark: Mark) -> float:

@@ -55,11 +55,11 @@ def in_pieces(image: NDArray[np.uint8], words: Iterable[Word]) -> list[Word]:
     ]
 
 
-def _seen(image: NDArray[np.uint8], word: Word) -> tuple[int, Doubles]:
-    """The first column of a word's box, and how far from its ground are the pixels of the rows that
-    tell its inks (h, w, 3); none if there is too little to look at, or too much."""
+def _seen(image: NDArray[np.uint8], word: Word, rows: float) -> tuple[int, Doubles]:
+    """The first column of a word's box, and how far from its ground are its pixels (h, w, 3) but
+    for a share of ``rows`` above and below; none if there is too little to look at, or too much."""
     x, y, width, height = word.box
-    margin = ROWS * height
+    margin = rows * height
     y0, y1 = max(round(y + margin), 0), min(round(y + height - margin), image.shape[0])
     x0, x1 = max(round(x) - 1, 0), min(round(x + width) + 1, image.shape[1])
     if not 2 <= len(word.text) <= LONGEST or y1 - y0 < 4 or x1 - x0 < 4:
@@ -74,7 +74,7 @@ def _inked(away: Doubles) -> NDArray[np.bool_]:
 
 
 def _at_spaces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
-    x0, away = _seen(image, word)
+    x0, away = _seen(image, word, 0.0)  # there are also underscores and quotes
     inked = _inked(away)
     inks = stretches(inked)
     gaps = inks[1:, 0] - inks[:-1, 1]
@@ -105,7 +105,7 @@ def _off(face: int, texts: Sequence[str], widths: Sequence[int]) -> float:
 
 def _pieces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
     x, y, width, height = word.box
-    x0, away = _seen(image, word)
+    x0, away = _seen(image, word, ROWS)
     if not away.size:
         yield word
         return

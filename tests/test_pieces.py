@@ -84,13 +84,14 @@ def test_a_space_that_was_not_seen_is_seen(name):
     found = in_pieces(picture, [replace(word, text="[81%]")])
     assert texts(found) == ["[", "81%]"]
     assert found[0].box[0] + found[0].box[2] == pytest.approx(found[1].box[0])
-    # the edge of a frame is no letter, and in spaced letters there are no words
+    # the edge of a frame is no letter, in spaced letters there are no words, and _ is no space
     framed = picture.copy()
     framed[:, 44:58] = 255
     framed[:, 44:46] = 0
     for other, text in (
         (framed, "181%]"),
         (page_of([(("a b c d", BLACK),)], NAMES[name])[0], "abcd"),
+        (page_of([(("m_Pointer", BLACK),)], NAMES[name], WHITE)[0], "m_Pointer"),
     ):
         assert texts(in_pieces(other, [replace(word, text=text)])) == [text]
 
