@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from picd.distances import level_distance
+
 PHOTOGRAPH, SCREEN = 0.45, 0.85
 """What is less like a screen is a photograph, and what is more like one is a screen, whatever the
 words. Of 234 screens none was below the first; above the second were 231, and 220 of the same as
@@ -29,7 +31,7 @@ HARDNESS = 1.5
 def screen_likeness(picture: NDArray[np.uint8]) -> float:
     """How much of a picture (H, W, 3) is flat, 0..1, and how many of its edges are hard."""
     flat = [
-        (cv2.absdiff(one, other) <= FLAT).all(-1)
+        level_distance(one, other) <= FLAT
         for one, other in ((picture[1:], picture[:-1]), (picture[:, 1:], picture[:, :-1]))
     ]
     luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picd.columns import on_one_row
+from picd.distances import level_distance
 from picd.font_metrics import (
     FACES,
     FONT_FOLDER,
@@ -346,7 +347,7 @@ def bare(page: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.bool_]:
     sent. A skeleton that is grey all over says nothing of its picture."""
     if (glyphs.skeleton == GREY).all():
         return np.zeros(page.shape[:2], bool)
-    return (glyphs.box == 0) & (page == glyphs.skeleton).all(-1)
+    return (glyphs.box == 0) & (level_distance(page, glyphs.skeleton) == 0)
 
 
 def _shade(
@@ -398,10 +399,3 @@ def _pushed(weighted: NDArray[np.float32], known: NDArray[np.float32]) -> NDArra
     coarse = _pushed(coarse * certain[..., None], share * certain)
     fine = cv2.resize(coarse, (2 * size[0], 2 * size[1]), interpolation=cv2.INTER_LINEAR)
     return weighted + (1 - known)[..., None] * fine[:height, :width]
-
-
-def level_distance(a: NDArray, b: NDArray) -> NDArray:
-    """Levels (H, W) by which two pictures (H, W, 3), both uint8 or both float32, differ in the
-    channel that differs most; of their type."""
-    red, green, blue = cv2.split(cv2.absdiff(a, b))
-    return cv2.max(cv2.max(red, green), blue)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from picd.distances import level_distance, squared_distance
 from picd.layout import Mark, Rule
 from picd.mark_coder import HIGHEST, MAX_MARKS, MAX_PIXELS, WIDEST, grid_colour, see_around
 from picd.prices import scarcity
@@ -154,7 +155,7 @@ class _Search:
 
     def __post_init__(self) -> None:
         self.weight = np.where(self.words, IN_WORDS, np.float32(1))
-        self.plain = _squared(self.picture, self.below) * self.weight
+        self.plain = squared_distance(self.picture, self.below) * self.weight
         self.coded = self.plain
         if self.page is not None:
             seen = self.picture, self.below, self.page, self.bits
@@ -165,7 +166,7 @@ class _Search:
 
     def spots(self) -> Iterator[_Spot]:
         """Where the picture is not as what is below, in pieces that hang together."""
-        inked = (cv2.absdiff(self.picture, self.below).max(2) > APART).astype(np.uint8)
+        inked = (level_distance(self.picture, self.below) > APART).astype(np.uint8)
         joined = cv2.dilate(inked, np.ones((GAP, GAP), np.uint8))
         count, labels, boxes, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
         worth = np.bincount(labels.ravel(), self.coded.ravel(), minlength=count)
@@ -333,7 +334,7 @@ class _Search:
         one: else it has edges that the picture stream has to undo, or shows through."""
         painted = self.below[spot.area].copy()
         where = paint_marks(painted, [replace(mark, x=0, y=0)])
-        off = cv2.absdiff(painted, self.picture[spot.area]).max(2)[where]
+        off = level_distance(painted, self.picture[spot.area])[where]
         return self._mended(spot, mark) >= LIKE and np.median(off) <= OFF
 
     def _colours(self, spot: _Spot) -> int:
@@ -354,7 +355,7 @@ class _Search:
         where = paint_marks(painted, [replace(mark, x=0, y=0)])
         wanted, before, after = map(_detail, (picture, self.below[spot.area], painted))
         if few:
-            off = cv2.absdiff(painted, picture).max(2)[where]
+            off = level_distance(painted, picture)[where]
             return bool((wanted**2).mean() >= HARD**2 or np.quantile(off, MOST) <= NEAR)
         return _alike(wanted, after) >= max(_alike(wanted, before), SHARP)
 
@@ -414,7 +415,9 @@ def left_by(
 ) -> Floats:
     """Squared error (H, W) that a page leaves, and its bits at their price, as far as there is
     anything to send."""
-    plain, error = (_squared(picture, other) * np.float32(weight) for other in (below, page))
+    plain, error = (
+        squared_distance(picture, other) * np.float32(weight) for other in (below, page)
+    )
     return np.minimum(error + price * _spread(plain, bits), plain)
 
 
@@ -426,9 +429,3 @@ def _spread(plain: Floats, bits: Floats) -> Floats:
     squares = plain.reshape(h, side, w, side)
     spread = squares * (bits / (squares.sum((1, 3)) + 1))[:, None, :, None]
     return spread.reshape(plain.shape)[:rows, :columns]
-
-
-def _squared(a: Picture, b: Picture) -> Floats:
-    """Squared error by pixel, summed over channels, (H, W)."""
-    difference = cv2.absdiff(a, b).astype(np.float32)
-    return (difference * difference).sum(2)

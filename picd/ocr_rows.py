@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from picd.distances import level_distance
 from picd.stretches import stretches
 
 GROUND = 0.15
@@ -68,7 +68,7 @@ def _rows(picture: NDArray[np.uint8], quad: NDArray[np.float32]) -> tuple[list[B
         return [], []
     first = max(top - height // 2, 0)
     area = picture[first : bottom + height // 2, left:right]
-    changes = cv2.absdiff(area[:, 1:], area[:, :-1]).max(2)
+    changes = level_distance(area[:, 1:], area[:, :-1])
     profile = changes.mean(1, dtype=np.float32)
     changing = profile > GROUND * max(profile[top - first : bottom - first].max(), 1)
     rows = []

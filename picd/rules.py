@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from picd.distances import level_distance, squared_distance
 from picd.layout import Rule, TextLayout
 from picd.prices import scarcity
 
@@ -151,7 +152,9 @@ class Ruler:
         for x0, y0, x1, y1, i in areas:
             rule = Rule(x0, y0, x1, y1, self.colours[i])
             place = np.s_[y0:y1, x0:x1]
-            error = _squared(self.picture[place], rule.colour)
+            painted = np.empty_like(self.picture[place])
+            painted[:] = rule.colour
+            error = squared_distance(self.picture[place], painted)
             seen = top[place] > _size(rule)
             if self.words is not None:
                 error[self.words[place]] = 0
@@ -168,11 +171,6 @@ class Ruler:
 
 def _size(rule: Rule) -> int:
     return (rule.x1 - rule.x0) * (rule.y1 - rule.y0)
-
-
-def _squared(area: Picture, colour: tuple[int, int, int]) -> NDArray[np.float32]:
-    difference = area.astype(np.float32) - np.array(colour, np.float32)
-    return (difference * difference).sum(-1)
 
 
 def _without_false_edges(
@@ -249,7 +247,8 @@ class _Search:
         height, width = self.picture.shape[:2]
         rules = [Rule(0, 0, width, height, self.colours[ground])]
         gains = [float("inf")]
-        skeleton = np.full_like(self.picture, self.colours[ground])
+        skeleton = np.empty_like(self.picture)
+        _paint(skeleton, Rule(0, 0, width, height, self.colours[ground]))
         error = self.errors[ground].copy()
         for x0, y0, x1, y1, _, i in self.areas:
             place = np.s_[y0:y1, x0:x1]
@@ -307,7 +306,7 @@ def _paint(skeleton: Picture, rule: Rule) -> None:
     area = skeleton[rule.y0 : rule.y1, rule.x0 : rule.x1]
     side = min(rule.radius, *area.shape[:2])
     kept = [area[corner].copy() for corner in _corners(side)] if side else []
-    area[:] = rule.colour
+    cv2.rectangle(skeleton, (rule.x0, rule.y0), (rule.x1 - 1, rule.y1 - 1), rule.colour, cv2.FILLED)
     for corner, before in zip(_corners(side), kept, strict=False):
         # integers only: the same pixels on every machine
         cover = _corner_cover(rule.radius)[:side, :side, None]
@@ -378,8 +377,10 @@ def _flatness(picture: Picture) -> NDArray[np.float64]:
     """Integral image (H + 1, W + 1) of the pixels that equal those right of and below them: in a
     sky or a gradient most are near their neighbours, but few equal to them."""
     like = np.zeros(picture.shape[:2], np.uint8)
-    steps = [cv2.absdiff(picture[1:, :-1], other) for other in (picture[:-1, :-1], picture[1:, 1:])]
-    like[1:, :-1] = (np.maximum(*steps) == 0).all(-1)
+    steps = [
+        level_distance(picture[1:, :-1], other) for other in (picture[:-1, :-1], picture[1:, 1:])
+    ]
+    like[1:, :-1] = cv2.max(*steps) == 0
     return cv2.integral(like, sdepth=cv2.CV_64F)
 
 
