@@ -30,6 +30,7 @@ ALIGNMENT = 64
 """Pictures are padded to multiples of this many pixels, the coarsest grid of any network."""
 TILE = 1152
 """Larger pictures go through the networks in tiles of about this side, for their memory."""
+SPINNING = "session.intra_op.allow_spinning"
 INPUT_TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
 
 
@@ -92,7 +93,7 @@ class Models:
         # it would keep a copy of the arena, laid out from the first run's pattern
         options.enable_mem_pattern = False
         # threads that wait for work burn the cores that the next network needs
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry(SPINNING, "0")
         if not self.optimise:
             level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
             options.graph_optimization_level = level
@@ -127,6 +128,16 @@ def _unreadable(path: Path, error: OSError) -> ModelError:
     return ModelError(
         f"cannot read model file {path} ({error.strerror}): "
         "set PICD_MODELS to a complete model folder"
+    )
+
+
+def patient(session: onnxruntime.InferenceSession) -> onnxruntime.InferenceSession:
+    """The same session with threads that sleep while they wait for work, as ours do."""
+    options = session.get_session_options()
+    options.add_session_config_entry(SPINNING, "0")
+    # onnxruntime keeps where a session's model is to itself
+    return onnxruntime.InferenceSession(
+        session._model_path, options, providers=session.get_providers()
     )
 
 
