@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from picd.bitstream import MAX_QUALITY
 from picd.columns import with_joints
 from picd.glyphs import ink_mask, typeset_skeleton, word_mask
-from picd.layout import TextLayout
+from picd.layout import OwnLetter, TextLayout
 from picd.layout_coder import encode_layout
 from picd.letters import about_bits, fit_letters
 from picd.limits import allowed
@@ -102,17 +102,7 @@ class Dresser:
         plain = replace(layout, letters=())
         letters = fit_letters(self.picture, plain, thrift * price)
         if letters and self._share is not None:
-            least = len(encode_layout(plain))
-            room = self._share - text - least
-            costs = np.cumsum([about_bits(letter) / 8 for letter in letters])
-            kept, rate = len(letters) + 1, 1.0
-            while letters:
-                kept = min(kept - 1, int(np.searchsorted(rate * costs, room, "right")))
-                letters = letters[: max(kept, 0)]  # the best come first
-                taken = len(encode_layout(replace(plain, letters=letters))) - least
-                if taken <= room:
-                    break
-                rate = taken / costs[kept - 1]
+            letters = _as_many(letters, plain, self._share - text - len(encode_layout(plain)))
         return replace(layout, letters=letters)
 
     def _thrift(self, quality: float) -> float:
@@ -124,6 +114,22 @@ class Dresser:
             return 1 / PLENTY
         pixels = self.fitted.width * self.fitted.height
         return price_at_quality(quality) / price_at_rate(8 * self.budget / pixels)
+
+
+def _as_many(letters: tuple[OwnLetter, ...], plain: TextLayout, room: int) -> tuple[OwnLetter, ...]:
+    """The first of the letters, which are the best, as many as ``room`` bytes are enough for beside
+    a layout without any."""
+    least = len(encode_layout(plain))
+    costs = np.cumsum([about_bits(letter) / 8 for letter in letters])
+    kept, rate = len(letters) + 1, 1.0
+    while letters:
+        kept = min(kept - 1, int(np.searchsorted(rate * costs, room, "right")))
+        letters = letters[:kept]
+        taken = len(encode_layout(replace(plain, letters=letters))) - least
+        if taken <= room:
+            break
+        rate = taken / costs[kept - 1]
+    return letters
 
 
 def coded_text(layout: TextLayout, room: int | None) -> tuple[TextLayout, bytes, bytes]:

@@ -34,6 +34,7 @@ CORE, CORE_SIDE = (6, 12), 5
 SCALE_STEP = float(np.log(64 / 0.11) / 63)
 """From one scale of the entropy model to the next, as a logarithm (:mod:`picd.nets.entropy`)."""
 GUESSED_MOST = 1.5
+"""A symbol is guessed to cost at most so much more than with the scale that suits it best."""
 Latents = NDArray[np.float32]
 
 

@@ -202,7 +202,7 @@ class _Search:
         self._learn(mark)
 
     def _learn(self, mark: Mark) -> None:
-        self.known = np.concatenate([self.known, mark.palette])
+        self.known = np.concatenate([self.known, np.array(mark.palette).reshape(-1, 3)])
         self.colours.update(mark.palette)
 
     def groups(self) -> list[list[_Spot]]:

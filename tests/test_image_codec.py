@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import onnx
@@ -14,9 +16,9 @@ from onnx import numpy_helper
 from picd import Codec
 from picd.errors import BitstreamError, ModelError
 from picd.glyphs import render_glyphs
-from picd.image_codec import ImageCodec
+from picd.image_codec import SCALE_STEP, ImageCodec
 from picd.layout import TextLayout
-from picd.nets.entropy import SliceContext
+from picd.nets.entropy import SCALE_RANGE, SCALES, SliceContext
 from picd.nets.exact import ACCUMULATOR_LIMIT, ExactConv2d
 from picd.nets.profiles import COMPACT
 from picd.runtime import Models
@@ -60,6 +62,7 @@ def test_the_cost_at_another_quality_is_guessed(
     codec: Codec, page: np.ndarray, quality: int, other: int
 ) -> None:
     y = codec.image_codec.analyse(page, render_glyphs(TextLayout(page.shape[1], page.shape[0])))
+    assert pytest.approx(math.log(SCALE_RANGE[1] / SCALE_RANGE[0]) / (SCALES - 1)) == SCALE_STEP
     coded, wanted = (codec.image_codec.quantise(y, q) for q in (quality, other))
     guess = codec.image_codec.guessed_bits(coded, y, quality, other)
     assert abs(np.log(guess / wanted.bits)) < 0.25 * abs(np.log(coded.bits / wanted.bits))
