@@ -45,6 +45,8 @@ IN_WORDS = np.float32(0.5)
 LIKE, OFF = 0.6, 40
 """The part of the error at another place that a mark has to mend to be sent again for it, and
 levels by which half of it may be off."""
+FAR = 60
+"""Levels from which on pixels are not of one symbol, where a square of two by two of them is."""
 SHARP = 0.75
 """How like the picture's the edges under a mark must be where there are words or many colours."""
 HARD, MOST = 30.0, 0.9
@@ -211,8 +213,8 @@ class _Search:
         for spot in sorted(self.spots(), key=lambda spot: -spot.worth):
             groups = shapes.setdefault((spot.inked.shape, spot.inked.tobytes()), [])
             for group in groups:
-                apart = cv2.absdiff(self.picture[spot.area], self.picture[group[0].area])
-                if apart[spot.inked].mean() <= NEAR:
+                apart = level_distance(self.picture[spot.area], self.picture[group[0].area])
+                if apart[spot.inked].mean() <= NEAR and not _another(apart, spot.inked):
                     group.append(spot)
                     break
             else:
@@ -331,11 +333,14 @@ class _Search:
 
     def _like(self, spot: _Spot, mark: Mark) -> bool:
         """Whether a mark that was sent for another spot has about the shape and colours of this
-        one: else it has edges that the picture stream has to undo, or shows through."""
+        one: else it has edges that the picture stream has to undo, or shows through, or says
+        something else."""
         painted = self.below[spot.area].copy()
         where = paint_marks(painted, [replace(mark, x=0, y=0)])
-        off = level_distance(painted, self.picture[spot.area])[where]
-        return self._mended(spot, mark) >= LIKE and np.median(off) <= OFF
+        off = level_distance(painted, self.picture[spot.area])
+        if self._mended(spot, mark) < LIKE or np.median(off[where]) > OFF:
+            return False
+        return not _another(off, spot.inked)
 
     def _colours(self, spot: _Spot) -> int:
         """How many colours a spot has, to 16 levels."""
@@ -365,6 +370,13 @@ class _Search:
         cost = ONCE_BITS + float(RANK_BITS[alike, rank].sum())
         cost += float((rank == 4).sum() * np.log2(len(mark.palette) + 1))
         return cost + sum(KNOWN_BITS if c in self.colours else WRITTEN_BITS for c in mark.palette)
+
+
+def _another(off: NDArray[np.uint8], where: NDArray[np.bool_]) -> bool:
+    """Whether levels (h, w) by which two spots differ are such that one is not the other, a 4 in a
+    ring for a 2: large ones beside and below each other."""
+    far = ((off > FAR) & where).astype(np.uint8)
+    return cv2.countNonZero(cv2.erode(far, np.ones((2, 2), np.uint8), borderValue=0)) > 0
 
 
 def _end(inked: NDArray[np.uint8], start: int) -> int:
