@@ -180,6 +180,34 @@ def test_another_icon_of_that_size_is_not_sent_again() -> None:
     assert len(again) == 2 and len({(m.indices, m.palette) for m in again}) == 1
 
 
+@pytest.mark.parametrize("sent_first", [True, False])
+def test_a_number_in_a_ring_is_not_sent_for_another(sent_first: bool) -> None:
+    """The ring is nearly all of both, but what is in it has a meaning."""
+
+    def ring(digit: str, x: int, picture: np.ndarray) -> None:
+        cv2.circle(picture, (x, 60), 14, INK, 3)
+        cv2.putText(picture, digit, (x - 5, 65), cv2.FONT_HERSHEY_PLAIN, 1.0, INK, 1)
+
+    def inside(x: int, picture: np.ndarray) -> np.ndarray:
+        return picture[52:70, x - 8 : x + 9]
+
+    blank = paint_rules(PAGE)
+    picture, first = blank.copy(), blank.copy()
+    for digit, x in (("4", 40), ("4", 100), ("2", 160)):
+        ring(digit, x, picture)
+    ring("4", 40, first)
+    sent = fit_marks(first, blank, RULES, NO_WORDS, 3000.0) if sent_first else ()
+    below = blank.copy()
+    paint_marks(below, sent)
+    for price in (3e3, 1e4, 3e4, 1e5):
+        marks = fit_marks(picture, below, RULES, NO_WORDS, price, sent=sent)
+        again = blank.copy()
+        paint_marks(again, marks)
+        assert np.array_equal(inside(100, again), inside(40, again))  # the same is sent again
+        if (inside(40, again) != inside(40, blank)).any():
+            assert not np.array_equal(inside(160, again), inside(40, again)), price
+
+
 def test_errors_in_words_count_less() -> None:
     wider = "\n".join(row[:5] + row[4:] for row in FOLDER.split())  # another bitmap, not again
     picture = painted(mark(FOLDER, 20, 20, INK, FILL), mark(wider, 200, 20, INK, FILL))
