@@ -80,7 +80,7 @@ def _at_spaces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
     gaps = inks[1:, 0] - inks[:-1, 1]
     x, y, width, height = word.box
     widest, second = sorted([0, 0, *gaps.tolist()])[:-3:-1]
-    if widest < max(WIDE * height, WIDER * second) or len(inks) > VALLEYS * len(word.text):
+    if widest < max(WIDE * height, WIDER * second, 1) or len(inks) > VALLEYS * len(word.text):
         yield word
         return
     at = int(gaps.argmax())
