@@ -85,15 +85,14 @@ def _at_spaces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
         return
     at = int(gaps.argmax())
     cut = (inks[at, 1] + inks[at + 1, 0]) / 2
-    for end in _letters_before(word.text, inked, np.array([cut])):
-        sides = word.text[:end], word.text[end:]
-        widths = inks[at, 1] - inks[0, 0], inks[-1, 1] - inks[at + 1, 0]
-        if min(_off(face, sides, widths) for face in (PROPORTIONAL, FIXED)) > FITS * height:
-            break
-        yield replace(word, text=sides[0], box=(x, y, x0 + cut - x, height))
-        yield replace(word, text=sides[1], box=(x0 + cut, y, x + width - x0 - cut, height))
+    end = sum(_letters_before(word.text, inked, np.array([cut])))  # one place, or none
+    texts = word.text[:end], word.text[end:]
+    widths = inks[at, 1] - inks[0, 0], inks[-1, 1] - inks[at + 1, 0]
+    if not end or min(_off(face, texts, widths) for face in (PROPORTIONAL, FIXED)) > FITS * height:
+        yield word
         return
-    yield word
+    yield replace(word, text=texts[0], box=(x, y, x0 + cut - x, height))
+    yield replace(word, text=texts[1], box=(x0 + cut, y, x + width - x0 - cut, height))
 
 
 def _off(face: int, texts: Sequence[str], widths: Sequence[int]) -> float:

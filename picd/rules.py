@@ -153,7 +153,7 @@ class Ruler:
             rule = Rule(x0, y0, x1, y1, self.colours[i])
             place = np.s_[y0:y1, x0:x1]
             painted = np.empty_like(self.picture[place])
-            painted[:] = rule.colour
+            _paint(painted, Rule(0, 0, x1 - x0, y1 - y0, rule.colour))
             error = squared_distance(self.picture[place], painted)
             seen = top[place] > _size(rule)
             if self.words is not None:
