@@ -12,7 +12,16 @@ from functools import lru_cache
 
 import numpy as np
 
-from picd.font_metrics import FACES, SCALE_STEPS, style_scale, word_extent
+from picd.font_metrics import (
+    FACES,
+    KERNED,
+    PLAIN_FACES,
+    SCALE_STEPS,
+    UNITS_PER_EM,
+    advances,
+    style_scale,
+    word_extent,
+)
 from picd.layout import UNITS_PER_PIXEL, PlacedWord
 from picd.runs import REFERENCE_FACE, Floats, Run
 from picd.word_fit import (
@@ -21,6 +30,7 @@ from picd.word_fit import (
     ink_over,
     mean_correlation,
     model_correlation,
+    render_correlation,
     row_profile,
     standing,
     standing_at,
@@ -44,8 +54,8 @@ SHORT, PEERS, BOLDER_THAN_PEERS, BOLDER_THAN_DARK = 24, 8, 0.1, 0.33
 regular runs like them, the longest; light ones on dark, which renderers thicken, more, if there are
 none of their colours. On 40 generated pages 82 of 1,362 regular words in such runs
 had been bold; 17 are, and 13 of 186 bold ones regular as before."""
-BOLD = np.array([face.bold for face in FACES])
-FIXED = np.array([face.family == "mono" for face in FACES])
+BOLD = np.array([face.bold for face in PLAIN_FACES])
+FIXED = np.array([face.family == "mono" for face in PLAIN_FACES])
 USUAL_FACES, BADLY, FAIRLY, TELLING, MUCH_BETTER = 4, 0.5, 0.75, 4, 0.1
 """Runs of at least TELLING letters that correlate less than FAIRLY are tried in those of so many
 faces of the page that have their weight, less than BADLY in all of them, and take one that gains
@@ -60,6 +70,9 @@ STRETCH_COST = 0.05
 WHOLE_PIXEL = 0.12
 """Correlation that a baseline on a whole pixel is worth: text on screens stands there, and is
 sharper (and cheaper)."""
+KERNING_COST, KERNING_WITNESSES, MOVED = 0.1, 24, 0.25
+"""What kerning must gain, in correlation summed over so many words of a size at most, those that it
+moves by the most pixels."""
 SIZE_STEP = 2
 """Sizes are multiples of half a pixel."""
 
@@ -89,7 +102,7 @@ def score_faces(run: Run) -> None:
     """Correlation of a few words with each face, less a penalty on stretched letters; and how much
     ink they have."""
     words = telling_words(run, 3)
-    for face in range(len(FACES)):
+    for face in range(len(PLAIN_FACES)):
         size = _face_size(run, face)
         stretch = np.log(style_scale(face, size, words) / SCALE_STEPS)
         run.scores[face] = mean_correlation(run, words, face, size, run.baseline)
@@ -156,7 +169,7 @@ def choose_faces(looks: Sequence[Sequence[Run]]) -> None:
     while len(palette) < 8:
         current = pooled[:, palette].max(axis=1)
         known = {FACES[face].family for face in palette} | {"mono"}
-        cost = np.array([FACE_COST if f.family in known else FAMILY_COST for f in FACES])
+        cost = np.array([FACE_COST if f.family in known else FAMILY_COST for f in PLAIN_FACES])
         gain = np.maximum(pooled - current[:, None], 0).sum(axis=0) - cost
         best = int(gain.argmax())
         if gain[best] < 0:
@@ -347,7 +360,7 @@ def _bold_face(run: Run, word: PlacedWord, more: float) -> int | None:
     if sum(map(str.isalpha, word.text)) < 3 or more < BOLDER:
         return None
     family = FACES[run.face].family
-    faces = [i for i, face in enumerate(FACES) if face.bold and face.family == family]
+    faces = [i for i, face in enumerate(PLAIN_FACES) if face.bold and face.family == family]
     fits = {
         face: model_correlation(run, word, face, _face_size(run, face), run.baseline)
         for face in [run.face, *faces]
@@ -363,7 +376,7 @@ def reconsider(runs: Sequence[Run]) -> None:
     their look has voted for what suits its longest runs."""
     letters = _letters_by_face(runs)
     usual = sorted(letters, key=lambda face: (-letters[face], face))[:USUAL_FACES]
-    palette = usual + [face for face in range(len(FACES)) if _regular_of(face, usual)]
+    palette = usual + [face for face in range(len(PLAIN_FACES)) if _regular_of(face, usual)]
     for run in runs:
         before = standing(run)
         if before > FAIRLY or run.letters < TELLING:
@@ -382,6 +395,50 @@ def _regular_of(face: int, faces: Sequence[int]) -> bool:
     own, bolds = FACES[face], (FACES[other] for other in faces if BOLD[other])
     alike = any(bold.family == own.family and bold.name.startswith(own.name) for bold in bolds)
     return alike and not own.bold and face not in faces
+
+
+def kern(runs: Sequence[Run]) -> None:
+    """Let the runs of a face be kerned where the words that this moves then fit better, all in
+    all: a page's programs kern or do not."""
+    groups: dict[tuple[int, int], list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[run.face, run.size].append(run)
+    gain: dict[int, float] = defaultdict(float)
+    for (face, size), group in groups.items():
+        if face in KERNED:
+            gain[face] += _kerning_gain(group, face, size)
+    for run in runs:
+        if gain[run.face] > KERNING_COST:
+            run.face = KERNED[run.face]
+
+
+def _kerning_gain(runs: Sequence[Run], face: int, size: int) -> float:
+    """What the words of ``runs`` that kerning moves most gain by it, in correlation."""
+    words = [word for run in runs for word in run.placed]
+    scales = [style_scale(each, size, words) for each in (face, KERNED[face])]
+    moved = [
+        (moves, index, word)
+        for index, run in enumerate(runs)
+        for word in run.placed
+        if (moves := _moves(face, size, word.text)) >= MOVED
+    ]
+    moved.sort(key=lambda each: -each[0])
+    gain = 0.0
+    for _, index, word in moved[:KERNING_WITNESSES]:
+        plain, kerned = (
+            render_correlation(runs[index], word, each, size, scale)
+            for each, scale in zip((face, KERNED[face]), scales, strict=True)
+        )
+        gain += kerned - plain
+    return gain
+
+
+@lru_cache(maxsize=65536)
+def _moves(face: int, size: int, text: str) -> float:
+    """Pixels by which kerning moves a letter of ``text`` most against the one before it."""
+    pairs = zip(advances(face, text), advances(KERNED[face], text), strict=True)
+    most = max(abs(kerned - plain) for plain, kerned in pairs)
+    return most * size / (UNITS_PER_EM * UNITS_PER_PIXEL)
 
 
 def common_size(runs: Sequence[Run], face: int) -> int:

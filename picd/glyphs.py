@@ -28,9 +28,11 @@ from picd.font_metrics import (
     SCALE_STEPS,
     UNITS_PER_EM,
     GlyphMetrics,
+    advances,
     glyph_metrics,
     layout_scales,
     natural_extent,
+    plain_face,
 )
 from picd.layout import UNITS_PER_PIXEL, OwnLetter, PlacedWord, TextLayout, TextLine
 from picd.marks import paint_marks
@@ -89,7 +91,7 @@ def glyph_mask(
     sharp. Elsewhere (a picture that was resized) it is not.
     """
     draw = _kept_mask if size <= LARGEST_KEPT else _draw_mask
-    return draw(face, size, scale, character, phase_x, phase_y)
+    return draw(plain_face(face), size, scale, character, phase_x, phase_y)
 
 
 def _draw_mask(
@@ -163,8 +165,8 @@ def character_pens(
     pen = word.x - left * unit
     if not gaps:
         pen += (word.width - (right - left) * unit) / 2
-    for character in word.text:
-        advance = glyph_metrics(face, character).advance * unit + tracking
+    for character, natural in zip(word.text, advances(face, word.text), strict=True):
+        advance = natural * unit + tracking
         yield character, pen, advance
         pen += advance
 

@@ -7,10 +7,24 @@ holds integers only, so that what the encoder typeset is exactly what the decode
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 UNITS_PER_PIXEL = 4
 """Positions and sizes in a :class:`TextLayout` are integers in quarter pixels."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """That the characters ``start``..``stop`` of a word or a line may be ``text`` instead, ``odds``
+    times as likely as what was read."""
+
+    start: int
+    stop: int
+    text: str
+    odds: float
+
+    def moved(self, by: int) -> Doubt:
+        return replace(self, start=self.start + by, stop=self.stop + by)
 
 
 @dataclass(frozen=True)
@@ -19,7 +33,8 @@ class Word:
 
     ``box`` is (x, y, width, height) in pixels, floats allowed. ``confidence`` is in 0..1.
     ``line`` groups the words of one line of text; words of a line are in reading order. A piece
-    that is ``joined`` goes on with the one before, without a space.
+    that is ``joined`` goes on with the one before, without a space. ``doubts`` are what else the
+    engine thought of.
     """
 
     text: str
@@ -27,6 +42,18 @@ class Word:
     confidence: float = 1.0
     line: int = 0
     joined: bool = False
+    doubts: tuple[Doubt, ...] = ()
+
+    def part(self, start: int, stop: int, box: tuple[float, float, float, float]) -> Word:
+        """The characters ``start``..``stop`` of the word, in a box of their own."""
+        within = (each for each in self.doubts if start <= each.start and each.stop <= stop)
+        doubts = tuple(each.moved(-start) for each in within)
+        return replace(self, text=self.text[start:stop], box=box, doubts=doubts)
+
+    def followed_by(self, text: str, doubts: tuple[Doubt, ...]) -> Word:
+        """The word with ``text`` after it, which has ``doubts``."""
+        more = tuple(each.moved(len(self.text)) for each in doubts)
+        return replace(self, text=self.text + text, doubts=self.doubts + more)
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ class LayoutModel:
         if chosen < len(faces):
             face = faces[chosen]
         else:
-            face = bits.tree("new face", bits=5, value=style.face if style else 0)
+            face = bits.tree("new face", bits=6, value=style.face if style else 0)
         close = next((seen for seen in self._styles if seen.face == face), like)
         grid = 1 if close.size % 2 else 2
         size = close.size + self._scaled("size", grid, style.size - close.size if style else 0)

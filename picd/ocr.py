@@ -9,13 +9,15 @@ import os
 import shutil
 import subprocess
 from contextlib import suppress
-from typing import Protocol
+from dataclasses import replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from picd.cores import cores
+from picd.doubts import doubts
 from picd.errors import ModelError
 from picd.font_metrics import natural_extent
 from picd.layout import Word
@@ -76,10 +78,12 @@ class RapidOCREngine:
                 "Rec.rec_img_shape": [3, 48, LEAST_WIDTH],
             }
         )
-        # It has no option for this. Two pages at a time take half as long each.
+        # It has no option for these. Two pages at a time take half as long each.
         with suppress(AttributeError):
-            for part in (self._engine._load_det_model(), self._engine._load_rec_model()):
+            detector, recogniser = self._engine._load_det_model(), self._engine._load_rec_model()
+            for part in (detector, recogniser):
                 part.session.session = patient(part.session.session)
+            recogniser.postprocess_op = _Doubting(recogniser.postprocess_op)
 
     def read(self, image: NDArray[np.uint8]) -> tuple[Word, ...]:
         lines: list[list[Word]] = []
@@ -106,6 +110,19 @@ class RapidOCREngine:
         return [words for quad, text, info in lines if (words := _rapid_words(quad, text, info))]
 
 
+class _Doubting:
+    """Decodes what the recogniser says of lines, as ``decode`` does, and keeps its doubts."""
+
+    def __init__(self, decode: Any) -> None:
+        self._decode = decode
+
+    def __call__(self, likely: NDArray[np.float32], *args: Any, **options: Any) -> Any:
+        lines, found = self._decode(likely, *args, **options)
+        for info, line in zip(found, likely, strict=True):
+            info.doubts = doubts(line, self._decode.character)
+        return lines, found
+
+
 def _strips(height: int, width: int) -> list[tuple[int, int, int, int]]:
     """(top, bottom, core top, core bottom) of overlapping strips whose cores tile the height."""
     count = max(1, round(height * width / STRIP_PIXELS))
@@ -118,7 +135,7 @@ def _strips(height: int, width: int) -> list[tuple[int, int, int, int]]:
 
 def _shifted(word: Word, top: int, line: int) -> Word:
     x, y, width, height = word.box
-    return Word(word.text, (x, y + top, width, height), word.confidence, line)
+    return replace(word, box=(x, y + top, width, height), line=line)
 
 
 def _rapid_words(quad: NDArray[np.float32], text: str, info) -> list[Word]:
@@ -130,20 +147,22 @@ def _rapid_words(quad: NDArray[np.float32], text: str, info) -> list[Word]:
     pitch = (right - left) / info.line_txt_len
     spread = (columns[-1] - columns[0]) / max(len(text) - 1, 1)
     half = 0.5 * pitch * max(spread, 1.0)
+    line = Word(text, (0.0, 0.0, 0.0, 0.0), doubts=getattr(info, "doubts", ()))
     words, start, at = [], 0, iter(columns)
     for part in text.split():
         centres = [left + (next(at) + 0.5) * pitch for _ in part]
         start = text.index(part, start)
         confidence = float(np.mean(info.confs[start : start + len(part)]))
+        about = line.part(start, start + len(part), line.box).doubts
         start += len(part)
         x0, x1 = max(centres[0] - half, left), min(centres[-1] + half, right)
         if len(columns) == 1:  # the pitch of a lone character says nothing of its width
             x0, x1 = left, right
         box = (float(x0), float(top), float(x1 - x0), float(bottom - top))
         if words and _one_number(words[-1], part, x0):
-            words[-1] = _joined(words[-1], part, box, confidence)
+            words[-1] = _joined(words[-1], Word(part, box, confidence, doubts=about))
         else:
-            words.append(Word(part, box, confidence))
+            words.append(Word(part, box, confidence, doubts=about))
     return words
 
 
@@ -154,10 +173,12 @@ def _one_number(word: Word, part: str, start: float) -> bool:
     return word.text[-1].isdigit() and part[0].isdigit() and gap < 0.1 * word.box[3]
 
 
-def _joined(word: Word, part: str, box: tuple[float, float, float, float], sure: float) -> Word:
-    text = word.text + part
-    confidence = (word.confidence * len(word.text) + sure * len(part)) / len(text)
-    return Word(text, (*word.box[:2], box[0] + box[2] - word.box[0], word.box[3]), confidence)
+def _joined(word: Word, part: Word) -> Word:
+    whole = word.followed_by(part.text, part.doubts)
+    sure = word.confidence * len(word.text) + part.confidence * len(part.text)
+    width = part.box[0] + part.box[2] - word.box[0]
+    box = (*word.box[:2], width, word.box[3])
+    return replace(whole, box=box, confidence=sure / len(whole.text))
 
 
 class EasyOCREngine:

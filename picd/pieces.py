@@ -91,8 +91,8 @@ def _at_spaces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
     if not end or min(_off(face, texts, widths) for face in (PROPORTIONAL, FIXED)) > FITS * height:
         yield word
         return
-    yield replace(word, text=texts[0], box=(x, y, x0 + cut - x, height))
-    yield replace(word, text=texts[1], box=(x0 + cut, y, x + width - x0 - cut, height))
+    yield word.part(0, end, (x, y, x0 + cut - x, height))
+    yield word.part(end, len(word.text), (x0 + cut, y, x + width - x0 - cut, height))
 
 
 def _off(face: int, texts: Sequence[str], widths: Sequence[int]) -> float:
@@ -130,7 +130,7 @@ def _pieces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
     edges = itertools.pairwise([x, *(x0 + cuts + 0.5), x + width])
     for (start, end), (left, right) in zip(texts, edges, strict=True):
         box = left, y, right - left, height
-        yield replace(word, text=word.text[start:end], box=box, joined=word.joined or start > 0)
+        yield replace(word.part(start, end, box), joined=word.joined or start > 0)
 
 
 def _beside_a_line(scatter: Doubles) -> Doubles:

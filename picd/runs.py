@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from picd.font_metrics import FACES, glyph_metrics
+from picd.font_metrics import PLAIN_FACES, glyph_metrics
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, Word
 from picd.stretches import stretches
 
@@ -56,7 +56,7 @@ class Run:
     baseline: int = 0  # in units, in the window
     weight: float = 1.0  # ink per letter, over that of the reference face
     stretch: float = 1.0  # width of the words, over that of the reference face
-    scores: Floats = field(default_factory=lambda: np.zeros(len(FACES), np.float32))
+    scores: Floats = field(default_factory=lambda: np.zeros(len(PLAIN_FACES), np.float32))
     inked: float = 0.0  # logarithm of its ink over that of the regular face it resembles most
     face: int = 0
     size: int = 0
@@ -114,7 +114,9 @@ def _without_icons(word: Word) -> Word:
     pitch = width / max(len(text), 1)
     start = text.find(bare)
     box = (x + start * pitch, y, len(bare) * pitch, height)
-    return replace(word, text=bare, box=box)
+    if text == word.text:
+        return word.part(start, start + len(bare), box)
+    return replace(word, text=bare, box=box, doubts=())
 
 
 def _in_our_faces(character: str) -> str:
@@ -155,7 +157,8 @@ def _touch(piece: Word, other: Word) -> bool:
 def _whole(piece: Word, other: Word) -> Word:
     """Two pieces of a word that are of one colour after all."""
     (x, y, width, height), (_, _, more, _) = piece.box, other.box
-    return replace(piece, text=piece.text + other.text, box=(x, y, width + more, height))
+    box = x, y, width + more, height
+    return replace(piece.followed_by(other.text, other.doubts), box=box)
 
 
 def _differs(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> bool:

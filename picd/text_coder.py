@@ -7,6 +7,8 @@ probabilities.
 
 from __future__ import annotations
 
+from math import log2
+
 from picd.arithmetic import Decoder, Encoder
 from picd.errors import BitstreamError
 from picd.layout import TextLayout
@@ -37,6 +39,24 @@ def encode_text(layout: TextLayout) -> bytes:
     data = coder.finish()
     shortest = -(-(len(text) - _FREE_BYTES) // _BYTES_PER_CODED_BYTE)
     return data.ljust(shortest, b"\0")
+
+
+class _Meter:
+    """Counts the bits that an encoder would write."""
+
+    bits = 0.0
+
+    def bit(self, probability: int, bit: int) -> int:
+        self.bits -= log2(probability if bit else 65536 - probability) - 16
+        return bit
+
+
+def bits_alone(word: str) -> float:
+    """Bits that ``word`` would take if it were all of the text: how unlikely it is."""
+    meter, prior = _Meter(), load_prior()
+    data = word.encode("utf-8", "surrogatepass").replace(_END, b"") + _END
+    code(meter, len(data), data, prior, prior.fresh_weights())
+    return meter.bits
 
 
 def text_size(layout: TextLayout) -> int:

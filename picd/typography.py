@@ -4,8 +4,8 @@ Every run of words is explained by rendering: its rows give size and baseline, i
 words' ink, and the faces compete by correlation with the picture. Runs judged alone flip between
 faces, so the page first agrees on a small palette of faces by pooled evidence.
 :func:`fit_layout` is the road: runs (:mod:`picd.runs`), their faces (:mod:`picd.faces`), what the
-runs of a page say about each other (here) and colours (:mod:`picd.inks`). How well a word fits is
-in :mod:`picd.word_fit`.
+runs of a page say about each other (here), what was misread (:mod:`picd.respelling`) and colours
+(:mod:`picd.inks`). How well a word fits is in :mod:`picd.word_fit`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from picd.faces import (
     choose_faces,
     common_size,
     em_by_width,
+    kern,
     pooled_looks,
     reconsider,
     relative_size,
@@ -38,6 +39,7 @@ from picd.font_metrics import style_scale, word_extent
 from picd.inks import run_styles
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle, Word
 from picd.pieces import in_pieces
+from picd.respelling import respell
 from picd.runs import REFERENCE_FACE, Floats, Run, find_words, runs_of, word_groups
 from picd.spacing import fit_spacing
 from picd.word_fit import (
@@ -45,11 +47,9 @@ from picd.word_fit import (
     MODEL_ASCENT,
     MODEL_EM,
     STRANGE_CORRELATION,
-    drawn_and_found,
     likeness,
     mean_correlation,
     model_correlation,
-    render_correlation,
     row_profile,
     standing,
     standing_at,
@@ -71,16 +71,6 @@ SURE, SURELY = 0.95, 0.65
 """A word that the engine is sure of needs but this share of it beside others that fit."""
 LEANING = 0.4
 """How far, in sizes, words of one line may stand above or below the others."""
-MISREAD, WELL_READ = 0.25, 0.92
-"""A letter was its twin where that leaves less than this share of the squared error, and the word
-then correlates so well that its box cannot be to blame. On 24 generated pages no right word
-changes."""
-TWINS = {
-    letter: group.replace(letter, "")
-    for group in ("Cc", "Kk", "Oo0", "Pp", "Ss", "Uu", "Vv", "Ww", "Xx", "Yy", "Zz")
-    for letter in group
-}
-"""Letters that differ in size and hardly in shape."""
 SETTLED = 0.04
 """What a run must gain, in correlation, to leave the baseline that its look was fitted with."""
 STRETCHED, OTHER_SIZE, STRANGELY_WIDE = 0.03, 0.15, 0.1
@@ -109,10 +99,11 @@ def fit_layout(
     agree_on_weight(runs)
     runs = [part for run in by_pitch(runs) for part in by_weight(run)]
     reconsider(runs)
+    kern(runs)
     _agree_on_sizes(runs)
     _settle(runs)
     _agree_on_baselines(runs)
-    _respell(runs, _scales(runs))
+    respell(runs, _scales(runs))
     _relocate(runs)
     scales, usual = _scales(runs), _usual(runs)
     runs = [
@@ -283,45 +274,6 @@ def _agree_on_baselines(runs: Sequence[Run]) -> None:
             own = baseline - run.y * UNITS_PER_PIXEL
             if abs(run.baseline - own) <= UNITS_PER_PIXEL:
                 run.baseline = own
-
-
-def _respell(runs: Sequence[Run], scales: dict[tuple[int, int], int]) -> None:
-    """Mend letters of one shape in two sizes: reading engines see each line at a size of its own,
-    but the page is set in one, and there the twin fits the picture or does not."""
-    for run in runs:
-        scale = scales[run.face, run.size]
-        run.placed = [_respelled(run, word, scale) for word in run.placed]
-
-
-def _respelled(run: Run, given: PlacedWord, scale: int) -> PlacedWord:
-    word = given
-    for _ in given.text:
-        drawn, found = drawn_and_found(run, word, run.face, run.size, scale)
-        trials = [(_left_over(run, trial, scale, drawn, found), trial) for trial in _twins(word)]
-        share, best = min(trials, key=lambda trial: trial[0], default=(1.0, word))
-        if share > MISREAD:
-            break
-        word = best
-    if word is given:
-        return given
-    sure = render_correlation(run, word, run.face, run.size, scale) > WELL_READ
-    return word if sure else given
-
-
-def _twins(word: PlacedWord) -> Iterator[PlacedWord]:
-    """The word with one letter changed for one of its shape."""
-    for index, character in enumerate(word.text):
-        for twin in TWINS.get(character, ""):
-            text = word.text[:index] + twin + word.text[index + 1 :]
-            yield PlacedWord(text, word.x, word.width)
-
-
-def _left_over(run: Run, trial: PlacedWord, scale: int, drawn: Floats, found: Floats) -> float:
-    """Squared error of the trial over that of the word as ``drawn``, where the two differ."""
-    other, _ = drawn_and_found(run, trial, run.face, run.size, scale)
-    differ = (np.abs(other - drawn) > 0.1).any(axis=0)
-    before = float(((drawn - found)[:, differ] ** 2).sum())
-    return float(((other - found)[:, differ] ** 2).sum()) / before if before > 0 else 1.0
 
 
 def _relocate(runs: Sequence[Run]) -> None:

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from picd.font_metrics import SCALE_STEPS, UNITS_PER_EM, glyph_metrics, natural_extent, style_scale
+from picd.font_metrics import SCALE_STEPS, UNITS_PER_EM, advances, natural_extent, style_scale
 from picd.glyphs import glyph_mask, word_coverage
 from picd.layout import UNITS_PER_PIXEL, PlacedWord
 from picd.runs import Floats, Run
@@ -35,7 +35,7 @@ def _word_model(face: int, text: str) -> tuple[Image.Image, float, float]:
     unit = MODEL_EM / UNITS_PER_EM
     canvas = np.zeros((MODEL_ROWS, int((right - left) * unit) + 2 * MODEL_PAD + 2), np.uint8)
     pen = MODEL_PAD - left * unit
-    for character in text:
+    for character, advance in zip(text, advances(face, text), strict=True):
         column, phase = divmod(round(pen * UNITS_PER_PIXEL), UNITS_PER_PIXEL)
         # Half a unit of vertical phase would hint; phase 1 does not, and is taken off below.
         mask, dx, dy = glyph_mask(
@@ -45,7 +45,7 @@ def _word_model(face: int, text: str) -> tuple[Image.Image, float, float]:
         x0, y0 = max(x, 0), max(y, 0)
         area = canvas[y0 : y + mask.shape[0], x0 : x + mask.shape[1]]
         np.maximum(area, mask[y0 - y :, x0 - x :][: area.shape[0], : area.shape[1]], out=area)
-        pen += glyph_metrics(face, character).advance * unit
+        pen += advance * unit
     return Image.fromarray(canvas), float(MODEL_PAD), MODEL_PAD + (right - left) * unit
 
 

@@ -7,13 +7,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from picd.font_metrics import FACES, FONT_FOLDER, glyph_metrics, word_extent
-from picd.glyphs import render_glyphs, typeset, word_boxes
+from picd.font_metrics import (
+    FACES,
+    FONT_FOLDER,
+    KERNED,
+    UNITS_PER_EM,
+    advances,
+    glyph_metrics,
+    natural_extent,
+    word_extent,
+)
+from picd.glyphs import character_pens, glyph_mask, render_glyphs, typeset, word_boxes
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, Rule, TextLayout, TextLine, TextStyle
 
 INK, GROUND = (0, 0, 0), (255, 255, 255)
+NAMES = {face.name: index for index, face in enumerate(FACES)}
 WIDTHS = [398, 407, 416, 380, 399, 380, 383, 429, 477, 346, 349, 375, 415, 415, 413, 344, 385, 356,
-          409, 426, 352, 415, 396, 406]  # fmt: skip
+          409, 426, 352, 415, 396, 406, 398, 407, 416, 380, 399, 379, 382, 428, 477, 345, 348, 375,
+          385, 353, 409, 426, 352, 395, 405]  # fmt: skip
 
 
 def one_word(text, face=3, size=64, x=80, width=None, baseline=120, shape=(60, 300),
@@ -33,6 +44,24 @@ def test_widths_do_not_change():
     """The layout coder predicts with these: a change makes old files unreadable."""
     widths = [word_extent(face, 64, "Hamburg 123")[1] for face in range(len(FACES))]
     assert widths == WIDTHS
+
+
+def test_kerned_faces_differ_in_pairs_only():
+    for plain, kerned in KERNED.items():
+        assert word_extent(kerned, 64, "nnn") == word_extent(plain, 64, "nnn")
+        assert word_extent(kerned, 64, "VAT")[1] < word_extent(plain, 64, "VAT")[1]
+        assert word_extent(kerned, 64, "V☕")[0] == word_extent(plain, 64, "V☕")[0]
+        masks = [glyph_mask(face, 64, 64, "V", 0, 0)[0] for face in (plain, kerned)]
+        assert np.array_equal(*masks)
+
+
+def test_pens_of_a_kerned_word_end_where_it_ends():
+    for face in (NAMES["DejaVu Sans"], KERNED[NAMES["DejaVu Sans"]]):
+        _, left, right = natural_extent(face, "Type")
+        word = PlacedWord("Type", 80, round((right - left) * 64 / UNITS_PER_EM))
+        steps = [pen for _, pen, _ in character_pens(word, face, 64, 64)]
+        natural = np.cumsum([0, *advances(face, "Type")[:-1]]) * 64 / UNITS_PER_EM
+        assert np.diff(steps) == pytest.approx(np.diff(natural), abs=0.3)
 
 
 def test_extent_scales_and_adds():

@@ -1,19 +1,24 @@
 """Cut the bundled faces out of installed font packages: ``python -m picd.training.bundle_fonts``.
 
 Run once; ``picd/fonts`` holds the result. Subsets are renamed, as the Open Font License asks of
-modified fonts with reserved names, and cubic outlines become quadratic, so that every face has
-the integer bounding boxes of a ``glyf`` table.
+modified fonts with reserved names, cubic outlines become quadratic, so that every face has the
+integer bounding boxes of a ``glyf`` table, and what the sources say of pairs of letters, in two
+kinds of tables and by classes, becomes a ``kern`` table of plain pairs.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import string
 from pathlib import Path
 
 from fontTools.pens.cu2quPen import Cu2QuPen
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.subset import Options, Subsetter, parse_unicodes
 from fontTools.ttLib import TTFont, newTable
+from fontTools.ttLib.tables._k_e_r_n import KernTable_format_0
+from PIL import ImageFont
 
 from picd.font_metrics import FACES, FONT_FOLDER
 
@@ -23,6 +28,8 @@ CHARACTERS = (
     "2116,2122,2126,215B-215E,2190-2199,21A9-21AA,2200-2212,221A,221E,2248,2260-2265,2318,"
     "2500-259F,25A0-25CF,2605-2606,2611-2612,2660-2666,2713-2718,FB01-FB02,FFFD"
 )
+KERNED = string.ascii_letters + string.digits + string.punctuation + "‘’“”–—"
+"""Characters whose pairs are kerned."""
 KEPT_NAMES = (0, 13, 14)  # copyright, licence, licence URL
 
 
@@ -32,7 +39,7 @@ def main() -> None:
     source = parser.parse_args().source
     # Sorted, so that Liberation 2 (Open Font License) shadows Liberation 1 (GPL).
     installed = {path.stem: path for path in sorted(source.rglob("*.[ot]tf"))}
-    for face in FACES:
+    for face in {face.file: face for face in FACES}.values():
         bundle(installed[Path(face.file).stem], FONT_FOLDER / face.file)
 
 
@@ -46,8 +53,27 @@ def bundle(source: Path, target: Path) -> None:
     subsetter.subset(font)
     if "glyf" not in font:
         quadratic(font)
+    kern(font, source)
     rename(font, f"PICD {target.stem}")
     font.save(target)
+
+
+def kern(font: TTFont, source: Path) -> None:
+    """Give ``font`` a table of the pairs of :data:`KERNED` that ``source`` sets closer or wider."""
+    names, shaped = font.getBestCmap(), ImageFont.Layout.RAQM
+    whole = ImageFont.truetype(source, font["head"].unitsPerEm, layout_engine=shaped)
+    plain = ["-liga", "-clig", "-calt"]
+    table = KernTable_format_0()
+    table.apple, table.coverage, table.kernTable = False, 1, {}
+    for pair in itertools.product(KERNED, repeat=2):
+        text = "".join(pair)
+        kerned = whole.getlength(text, features=["kern", *plain])
+        closer = round(kerned - whole.getlength(text, features=["-kern", *plain]))
+        if closer:
+            table.kernTable[tuple(names[ord(letter)] for letter in pair)] = closer
+    if table.kernTable:
+        font["kern"] = newTable("kern")
+        font["kern"].version, font["kern"].kernTables = 0, [table]
 
 
 def quadratic(font: TTFont) -> None:
