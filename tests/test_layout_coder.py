@@ -68,7 +68,7 @@ GOLDEN = TextLayout(
         TextLine(_BODY, 300, (PlacedWord("Ctrl+S", 1604, 158),)),
     ),
 )
-GOLDEN_BYTES = bytes.fromhex("00007dfe908159a8f8b8c651b97b551f8fc1e8a84e")
+GOLDEN_BYTES = bytes.fromhex("00007de664d51abc4998dc1e85da960401cd6219ee72")
 """Changes with the layout prior, that is with the model id, and only then."""
 
 
