@@ -34,15 +34,20 @@ def doubts(likely: NDArray[np.float32], characters: Sequence[str]) -> tuple[Doub
         odds[start, stop, text] = max(odds.get((start, stop, text), 0.0), value)
 
     at = np.cumsum(begins) - 1  # the character that each column belongs to, or comes after
-    for column, index in zip(*np.nonzero(likely >= LEAST), strict=True):
+    for column in np.flatnonzero(begins):
+        bare = _bare(characters[best[column]])
+        if bare != characters[best[column]]:
+            add(int(at[column]), int(at[column]) + 1, bare, BARE)
+    peaks = likely[np.arange(len(likely)), best]
+    for column in np.flatnonzero(peaks <= 1 - LEAST):  # elsewhere nothing else is likely enough
         here, read = int(at[column]), best[column]
-        value = float(likely[column, index] / likely[column, read])
-        if index == read:
-            if read and _bare(characters[read]) != characters[read]:
-                add(here, here + 1, _bare(characters[read]), BARE)
-        elif not index:
-            add(here, here + 1, "", value)
-        elif not characters[index].isspace():
+        for index in np.flatnonzero(likely[column] >= LEAST):
+            value = float(likely[column, index] / peaks[column])
+            if index == read or characters[index].isspace():
+                continue
+            if not index:
+                add(here, here + 1, "", value)
+                continue
             for text in {characters[index], _bare(characters[index])}:
                 add(here + 1, here + 1, text, value)
                 if read:

@@ -6,7 +6,7 @@ import freetype
 import numpy as np
 import pytest
 
-from picd.font_metrics import FACES, FONT_FOLDER, SCALE_STEPS
+from picd.font_metrics import FACES, FONT_FOLDER, KERNED, PLAIN_FACES, SCALE_STEPS
 from picd.outlines import MARGIN, SAMPLES, has_outline, outline
 
 LETTERS = "aegiklmnrstAQW039,&@éß"
@@ -22,7 +22,7 @@ def rasterised(face: int, size: int, character: str) -> tuple[np.ndarray, int, i
     return rows[:, : slot.bitmap.width] / 255, slot.bitmap_left, -slot.bitmap_top
 
 
-@pytest.mark.parametrize("face", range(len(FACES)))
+@pytest.mark.parametrize("face", range(len(PLAIN_FACES)))
 @pytest.mark.parametrize("size", [44, 120])
 def test_outlines_are_what_a_rasteriser_draws(face: int, size: int) -> None:
     for character in filter(lambda c: has_outline(face, c), LETTERS):
@@ -54,9 +54,17 @@ def test_spaces_and_what_no_font_has_have_none() -> None:
     assert not has_outline(0, "\U000e0041")
 
 
+def test_kerned_faces_have_the_outlines_of_plain_ones() -> None:
+    for plain, kerned in KERNED.items():
+        one, other = (outline(face, 52, 61, "R") for face in (plain, kerned))
+        assert (one.x, one.y) == (other.x, other.y)
+        assert np.array_equal(one.coverage, other.coverage)
+
+
 def test_outlines_are_the_same_everywhere() -> None:
     """Own letters are coded in contexts of these: one sample that differs and they are garbled."""
-    windows = (outline(face, 52, 61, c) for face in range(len(FACES)) for c in "agR8%ö")
+    faces = range(len(PLAIN_FACES))
+    windows = (outline(face, 52, 61, c) for face in faces for c in "agR8%ö")
     facts = b"".join(
         bytes([w.x & 255, w.y & 255, *w.coverage.shape]) + w.coverage.tobytes() for w in windows
     )
