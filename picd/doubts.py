@@ -48,7 +48,7 @@ def doubts(likely: NDArray[np.float32], characters: Sequence[str]) -> tuple[Doub
             if not index:
                 add(here, here + 1, "", value)
                 continue
-            for text in {characters[index], _bare(characters[index])}:
+            for text in dict.fromkeys((characters[index], _bare(characters[index]))):
                 add(here + 1, here + 1, text, value)
                 if read:
                     add(here, here, text, value)
