@@ -50,10 +50,18 @@ class Word:
         doubts = tuple(each.moved(-start) for each in within)
         return replace(self, text=self.text[start:stop], box=box, doubts=doubts)
 
-    def followed_by(self, text: str, doubts: tuple[Doubt, ...]) -> Word:
-        """The word with ``text`` after it, which has ``doubts``."""
-        more = tuple(each.moved(len(self.text)) for each in doubts)
-        return replace(self, text=self.text + text, doubts=self.doubts + more)
+    def followed_by(self, other: Word) -> Word:
+        """The word with ``other``, to its right, as its end."""
+        (x, y, _, height), (end, _, width, _) = self.box, other.box
+        text = self.text + other.text
+        sure = self.confidence * len(self.text) + other.confidence * len(other.text)
+        return replace(
+            self,
+            text=text,
+            box=(x, y, end + width - x, height),
+            confidence=sure / max(len(text), 1),
+            doubts=self.doubts + tuple(each.moved(len(self.text)) for each in other.doubts),
+        )
 
 
 @dataclass(frozen=True)

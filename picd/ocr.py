@@ -153,16 +153,16 @@ def _rapid_words(quad: NDArray[np.float32], text: str, info) -> list[Word]:
         centres = [left + (next(at) + 0.5) * pitch for _ in part]
         start = text.index(part, start)
         confidence = float(np.mean(info.confs[start : start + len(part)]))
-        about = line.part(start, start + len(part), line.box).doubts
-        start += len(part)
+        begin, start = start, start + len(part)
         x0, x1 = max(centres[0] - half, left), min(centres[-1] + half, right)
         if len(columns) == 1:  # the pitch of a lone character says nothing of its width
             x0, x1 = left, right
         box = (float(x0), float(top), float(x1 - x0), float(bottom - top))
+        word = replace(line.part(begin, start, box), confidence=confidence)
         if words and _one_number(words[-1], part, x0):
-            words[-1] = _joined(words[-1], Word(part, box, confidence, doubts=about))
+            words[-1] = words[-1].followed_by(word)
         else:
-            words.append(Word(part, box, confidence, doubts=about))
+            words.append(word)
     return words
 
 
@@ -171,14 +171,6 @@ def _one_number(word: Word, part: str, start: float) -> bool:
     between digits where there is no room for one (real ones measure 0.2 of the box's height)."""
     gap = start - word.box[0] - word.box[2]
     return word.text[-1].isdigit() and part[0].isdigit() and gap < 0.1 * word.box[3]
-
-
-def _joined(word: Word, part: Word) -> Word:
-    whole = word.followed_by(part.text, part.doubts)
-    sure = word.confidence * len(word.text) + part.confidence * len(part.text)
-    width = part.box[0] + part.box[2] - word.box[0]
-    box = (*word.box[:2], width, word.box[3])
-    return replace(whole, box=box, confidence=sure / len(whole.text))
 
 
 class EasyOCREngine:

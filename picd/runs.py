@@ -142,7 +142,7 @@ def runs_of(image: NDArray[np.uint8], words: list[Word]) -> list[Run]:
             runs.append(_run(image, group))
             group = []
         elif group and word.joined and _touch(group[-1][0], word):
-            group[-1] = _whole(group[-1][0], word), group[-1][1]
+            group[-1] = group[-1][0].followed_by(word), group[-1][1]
             continue
         group.append((word, colours))
     if group:
@@ -152,13 +152,6 @@ def runs_of(image: NDArray[np.uint8], words: list[Word]) -> list[Run]:
 
 def _touch(piece: Word, other: Word) -> bool:
     return abs(piece.box[0] + piece.box[2] - other.box[0]) < 1
-
-
-def _whole(piece: Word, other: Word) -> Word:
-    """Two pieces of a word that are of one colour after all."""
-    (x, y, width, height), (_, _, more, _) = piece.box, other.box
-    box = x, y, width + more, height
-    return replace(piece.followed_by(other.text, other.doubts), box=box)
 
 
 def _differs(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> bool:

@@ -43,4 +43,4 @@ def test_parts_of_a_word_have_the_doubts_about_them():
     head, tail = word.part(0, 1, BOX), word.part(1, 4, BOX)
     assert head.text == "a" and head.doubts == (Doubt(0, 1, "x", 0.5),)
     assert tail.text == "bcd" and tail.doubts == (Doubt(1, 1, "y", 0.4),)
-    assert head.followed_by(tail.text, tail.doubts) == word
+    assert head.followed_by(tail) == word
