@@ -75,11 +75,13 @@ class Dresser:
 
     def richer(self, layout: TextLayout, text: bytes, trial: Trial, room: int | None) -> TextLayout:
         """The layout with what is worth it now that it was coded as ``trial``: ``room`` bits are
-        left for that and the picture stream."""
+        left for that and the picture stream. The same if ``trial`` has none."""
+        if not trial.image.fits:
+            return layout
         thrift, complete = self._thrift(trial.quality), len(layout.words) == len(self.fitted.words)
         if thrift < THRIFTY and complete and not layout.marks:
             layout = self._lettered(layout, len(text), thrift)
-        price = MARK_PRICE * price_at_quality(trial.image.quality)
+        price = MARK_PRICE * price_at_quality(trial.quality)
         bits, words = trial.bits(trial.image.quality), word_mask(layout)
         below = typeset_skeleton(layout)
         worth = left_by(self.picture, below, trial.page, bits, price)
