@@ -27,6 +27,9 @@ REFINED_UP_TO = 520_000
 refinement takes."""
 LOWEST_REFINED = 2.0
 """Below this quality there is hardly one to go down to."""
+POOR = 35.0
+"""Below this quality screens are tried at half their size too, and coded as what has less error:
+SSIMULACRA2 of sixteen at 0.015 bits per pixel 9.0 to 11.0, at 0.008 -36.5 to -32.9."""
 SATURATED, PER_LOG_SIZE = 70.0, 35.0
 """At half its size a page stops gaining from bytes above this quality. The quality that it has in
 full grows so much with the logarithm of what there are more: sixteen screens at 0.03 and 0.06 bits
@@ -118,7 +121,13 @@ class Trials:
             trial = self._coded(self.half, layout, layout_bytes, size=size)
             if trial.image.quality <= HALVED_UP_TO:
                 return trial
-        return self._coded(self.full, layout, layout_bytes, size=size)
+        trial = self._coded(self.full, layout, layout_bytes, size=size)
+        if self.natural or trial.quality >= POOR:
+            return trial
+        halved = self._coded(self.half, layout, layout_bytes, size=size)
+        if not halved.image.fits or (trial.image.fits and trial.error <= halved.error):
+            return trial
+        return halved
 
     def refined(self, trial: Trial, size: int | None) -> Trial:
         """The same, and of a photograph with latents that decode better, in at most ``size`` bytes
