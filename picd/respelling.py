@@ -3,7 +3,8 @@
 Engines see each line at a size of its own, and mostly without a dictionary. The page is set in one
 face and size, where another letter fits the picture or does not; and the model of the text stream
 knows what words are like. A word is spelt as an engine also thought it may be (``Word.doubts``)
-where picture, engine and text model together say so.
+where picture, engine and text model together say so. The picture says it in two ways: how well our
+face fits, and which of the page's own letters one looks like (:mod:`picd.exemplars`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from math import log2, prod
+from math import inf, log2, prod
 
 import numpy as np
 
+from picd.exemplars import Exemplars
 from picd.layout import Doubt, PlacedWord, Word
 from picd.runs import Floats, Run
 from picd.text_coder import bits_alone
@@ -40,16 +42,31 @@ TWICE = 0.8
 LIKELY, JUDGED = 16, 12
 """So many doubts about a word are tried by twos, and of all its spellings so many are judged by the
 text model."""
+LOOK_ALIKES = {letter: group.replace(letter, "") for group in ("Il1|", "O0") for letter in group}
+UNHEARD = 0.02
+"""How likely one of them is where the engine thought of nothing else."""
+LIKENESS, TELLING = 60.0, 3
+"""Bits that a letter's likeness to another of the page's is worth, over that to those it was read
+as, in words of at least so many letters ("Id" and "ld" may be the same to a pixel)."""
+SAME, UNLIKE, UNFIT = 0.98, 0.03, 0.1
+"""Likeness of letters that are the same; how much less it is for one that is not; and correlation
+that a spelling may lose in our face, whose letters may be of another shape."""
 Scales = dict[tuple[int, int], int]
 
 
 def respell(runs: Sequence[Run], scales: Scales) -> None:
     """Mend the words of ``runs``, which are as wide as ``scales`` says."""
     known = _pooled(word for run in runs for word in run.words)
+    places = {
+        text: {place for doubt in doubts for place in (doubt.start, doubt.stop - 1)}
+        for text, doubts in known.items()
+    }
+    page = Exemplars(runs, scales, places)
     for run in runs:
         scale = scales[run.face, run.size]
         run.placed = [
-            _twin(run, _doubted(run, word, known[word.text], scale), scale) for word in run.placed
+            _twin(run, _doubted(run, word, known[word.text], scale, page), scale)
+            for word in run.placed
         ]
 
 
@@ -66,8 +83,11 @@ def _pooled(words: Iterable[Word]) -> dict[str, list[Doubt]]:
     }
 
 
-def _doubted(run: Run, word: PlacedWord, doubts: Sequence[Doubt], scale: int) -> PlacedWord:
+def _doubted(
+    run: Run, word: PlacedWord, doubts: Sequence[Doubt], scale: int, page: Exemplars
+) -> PlacedWord:
     """The word as the engine also thought it may be spelt, if more speaks for that."""
+    doubts = [*doubts, *_look_alikes(word.text)]
     if not doubts or len(word.text) < 2 or not any(map(str.isalnum, word.text)):
         return word
 
@@ -79,14 +99,52 @@ def _doubted(run: Run, word: PlacedWord, doubts: Sequence[Doubt], scale: int) ->
     for text, (odds, count) in _spellings(word.text, doubts, twice=before < TWICE).items():
         trial = PlacedWord(text, word.x, word.width)
         after = fit(trial)
-        if after >= max(before + SEEN, ALIKE):
-            seen = WORTH * (after - before) + log2(odds) - EVIDENCE * count
-            trials.append((seen, trial))
+        if after < max(before - UNFIT, ALIKE):
+            continue
+        seen = [WORTH * (after - before)] if after >= before + SEEN else []
+        alike = _likeness(run, word, text, page)
+        if alike is not None:
+            seen.append(alike)
+        if seen and alike != -inf:
+            trials.append((max(seen) + log2(odds) - EVIDENCE * count, trial))
     trials.sort(key=lambda each: -each[0])
     as_read = bits_alone(word.text) if trials else 0.0
     judged = [(seen + as_read - bits_alone(trial.text), trial) for seen, trial in trials[:JUDGED]]
     best = max(judged, key=lambda each: each[0], default=(0.0, word))
     return best[1] if best[0] > 0 else word
+
+
+def _look_alikes(text: str) -> Iterator[Doubt]:
+    """Characters that may be others of their shape, which those beside them go with: 0 after F."""
+    for place, character in enumerate(text):
+        beside = {_kind(c) for c in text[max(place - 1, 0) : place] + text[place + 1 : place + 2]}
+        for other in LOOK_ALIKES.get(character, ""):
+            if beside == {_kind(other)} != {_kind(character)}:
+                yield Doubt(place, place + 1, other, UNHEARD)
+
+
+def _kind(character: str) -> tuple[bool, bool, bool]:
+    return character.islower(), character.isupper(), character.isdigit()
+
+
+def _likeness(run: Run, word: PlacedWord, text: str, page: Exemplars) -> float | None:
+    """Bits that the page's own letters say for the spelling ``text`` if it has one other letter;
+    minus infinity where they say that it is as it was read, None where they say nothing."""
+    changed = [i for i, pair in enumerate(zip(word.text, text, strict=False)) if len(set(pair)) > 1]
+    if not TELLING <= len(text) == len(word.text) or len(changed) != 1:
+        return None
+    read, other = word.text[changed[0]], text[changed[0]]
+    as_read, as_other = (page.likeness(run, word, changed[0], c) for c in (read, other))
+    if as_read is not None and as_read >= SAME and as_read > (as_other or 0.0):
+        return -inf
+    if as_other is not None:
+        if as_other < SAME:
+            return None
+        return LIKENESS * (as_other - as_read) if as_read is not None else 0.0
+    usual = page.usual(run, read)
+    if usual is None or as_read is None or usual < SAME or as_read > usual - UNLIKE:
+        return None
+    return LIKENESS * (usual - as_read)
 
 
 def _spellings(text: str, doubts: Sequence[Doubt], twice: bool) -> dict[str, tuple[float, int]]:

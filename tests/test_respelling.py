@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 from test_typography import NAMES, page
 
+from picd import respelling
+from picd.exemplars import Exemplars
 from picd.layout import Doubt
 from picd.text_coder import bits_alone
 from picd.typography import fit_layout
@@ -71,3 +73,26 @@ def test_words_take_fewer_bits_than_what_is_none():
     for word, other in (("know", "kow"), ("Library", "Lbrary"), ("Target", "farget")):
         assert bits_alone(word) < bits_alone(other)
     assert bits_alone("\0") > 0
+
+
+ROWS = ("code 1200 INFO 3040", "read 7060 bytes 8009", "seen 4051 times 3002")
+
+
+@pytest.mark.parametrize("written", ["INFO", "INF0"])
+def test_the_letters_of_the_page_tell_what_one_is(monkeypatch, written):
+    """Whatever our faces say: a page's O is not like its noughts, and the text model likes it."""
+    monkeypatch.setattr(respelling, "SEEN", 2.0)
+    rows = [row.replace("INFO", written) for row in ROWS]
+    image, _, words = page(NAMES["Open Sans"], rows=rows)
+    said = read_as(words, {written: ("INF0", Doubt(3, 4, "O", 0.05))})
+    assert [text for text in texts(image, said) if text.startswith("INF")] == [written]
+
+
+def test_letters_that_look_like_others_of_the_page_are_those(monkeypatch):
+    """Also where the engine has no doubt: an I among small letters that is the page's l."""
+    monkeypatch.setattr(respelling, "SEEN", 2.0)
+    image, truth, words = page(NAMES["Open Sans"], rows=("will tell In", "tools.dll Index"))
+    said = read_as(words, {"tools.dll": ("tools.dIl",)})
+    assert texts(image, said) == [word.text for word in truth.words]
+    monkeypatch.setattr(Exemplars, "likeness", lambda *_: None)
+    assert "tools.dIl" in texts(image, said)
