@@ -1,8 +1,8 @@
 """What a page is sent with beside its words: rules, letters of its own and marks.
 
 Each has to be worth its bytes. Before the picture is coded that can only be guessed from the
-budget; after a first coding it is known what the picture stream takes and leaves at each place, so
-rules and marks are added where a bit of theirs mends more than one of the stream's.
+budget; from a sketch at half the size it is known what the picture stream takes and leaves at each
+place, so rules and marks are added where a bit of theirs mends more than one of the stream's.
 """
 
 from __future__ import annotations
