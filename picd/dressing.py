@@ -75,9 +75,7 @@ class Dresser:
 
     def richer(self, layout: TextLayout, text: bytes, trial: Trial, room: int | None) -> TextLayout:
         """The layout with what is worth it now that it was coded as ``trial``: ``room`` bits are
-        left for that and the picture stream. The same if ``trial`` has none."""
-        if not trial.image.fits:
-            return layout
+        left for that and the picture stream."""
         thrift, complete = self._thrift(trial.quality), len(layout.words) == len(self.fitted.words)
         if thrift < THRIFTY and complete and not layout.marks:
             layout = self._lettered(layout, len(text), thrift)

@@ -61,7 +61,7 @@ def test_a_line_close_to_words_is_a_rule(
     assert (52, 54) not in lines()
 
 
-def test_a_second_look_sees_more_than_the_first(
+def test_a_second_look_where_the_first_has_helped(
     codec: Codec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []
@@ -69,6 +69,10 @@ def test_a_second_look_sees_more_than_the_first(
     monkeypatch.setattr(Ruler, "more", lambda *a: looks.append(a[1]) or more(*a))
     error(codec, 220)
     assert len(looks) == 2 and len(looks[1]) > len(looks[0])
+    looks.clear()
+    monkeypatch.setattr("picd.codec.WORTH_IT", 0.0)
+    error(codec, 220)
+    assert len(looks) == 1
 
 
 def test_what_a_page_is_dressed_with_has_room(
