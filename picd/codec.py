@@ -202,9 +202,9 @@ class Codec:
             return dresses
 
         while True:
-            dresses = dressed(layout, layout_bytes)
-            while not (trial := coded(*dresses.pop())).image.fits and dresses:
-                pass
+            for dress in reversed(dressed(layout, layout_bytes)):
+                if (trial := coded(*dress)).image.fits:
+                    break
             if trial.image.fits:
                 break
             needed = len(pack(text, layout_bytes, trial))

@@ -104,8 +104,8 @@ class Trials:
     def sketch(
         self, size: int | None, quality: float, layout: TextLayout, layout_bytes: bytes
     ) -> Trial:
-        """At half its size, for a quarter of the work: what the stream takes and leaves at each
-        place if it has ``size`` bytes or, without a limit, at a ``quality``."""
+        """At half its size, for a quarter of the networks' work: what the stream takes and leaves
+        at each place if it has ``size`` bytes or, without a limit, at a ``quality``."""
         if size is None:
             return self._coded(self.half, layout, layout_bytes, quality=quality)
         return self._coded(self.half, layout, layout_bytes, size=size)
