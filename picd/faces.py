@@ -46,9 +46,9 @@ of ink is worth, and what bold must gain. A logistic regression on 60 generated 
 of regular and 8 % of bold runs were taken for the other."""
 USUAL_INK = 0.3
 """Quantile of the page's letters, by ink, that is regular text."""
-BOLDER, BOLD_ALONE, SIBLING = 0.15, 0.05, 0.1
-"""Ink that a word within a line has at least to be bold, what it must gain for the cut, and what
-another family must fit better."""
+BOLDER, MUCH_BOLDER, BOLD_ALONE, SIBLING = 0.15, 0.25, 0.05, 0.1
+"""Ink that a word within a line has at least to be bold, and a line on the page, what it must gain
+for the cut, and what another family must fit better."""
 SHORT, PEERS, BOLDER_THAN_PEERS, BOLDER_THAN_DARK = 24, 8, 0.1, 0.33
 """Runs of so few letters are bold only if they have so much more ink, as a logarithm, than so many
 regular runs like them, the longest; light ones on dark, which renderers thicken, more, if there are
@@ -195,7 +195,7 @@ def _more_ink(looks: Sequence[Sequence[Run]]) -> Floats:
 
 
 def best_standing(
-    run: Run, words: Sequence[PlacedWord], size: int, scale: int
+    run: Run, words: Sequence[PlacedWord], size: int, scale: int, largest: int | None = None
 ) -> tuple[float, int]:
     """(score, baseline) of the baseline near the first estimate on which ``words`` fit best."""
     below = run.baseline // UNITS_PER_PIXEL * UNITS_PER_PIXEL
@@ -203,7 +203,7 @@ def best_standing(
 
     def score(base: int) -> float:
         bonus = WHOLE_PIXEL if base % UNITS_PER_PIXEL == 0 else 0.0
-        return standing_at(run, base, words, size, scale) + bonus
+        return standing_at(run, base, words, size, scale, largest) + bonus
 
     return max((score(base), base) for base in sorted(bases))
 
@@ -326,13 +326,40 @@ def _labelled(fits: Floats) -> list[int]:
     return labels[::-1]
 
 
-def by_weight(run: Run) -> list[Run]:
-    """The run, cut where words of more ink than its others begin and end: they are bold."""
-    if BOLD[run.face] or len(run.placed) < 2:
-        return [run]
+def by_weight(runs: Sequence[Run]) -> list[Run]:
+    """The runs, cut where words of more ink than the others begin and end: they are bold. The
+    others are those of the run, or where all of it has much more ink, of the page."""
+    regular = [run for run in runs if not BOLD[run.face]]
+    inked = {id(run): _inked_words(run) for run in regular}
+    parts = []
+    for run in runs:
+        if BOLD[run.face]:
+            parts.append(run)
+            continue
+        own = _usual_ink([run], inked)
+        peers = [p for p in regular if p is not run and p.face == run.face]
+        peers = [p for p in peers if _as_tall(run, p) and _light(p) == _light(run)]
+        usual = _usual_ink(peers, inked) if peers else own
+        base = usual if own - usual > MUCH_BOLDER else own
+        parts += _cut_by_weight(run, inked[id(run)] - base)
+    return parts
+
+
+def _inked_words(run: Run) -> Floats:
+    """Logarithm of the ink of each word of a run over what it has in the run's face."""
     scale = style_scale(run.face, run.size, run.placed)
-    inked = np.array([ink_over(run, [word], run.face, run.size, scale) for word in run.placed])
-    more = inked - np.median(np.repeat(inked, [len(word.text) for word in run.placed]))
+    return np.array([ink_over(run, [word], run.face, run.size, scale) for word in run.placed])
+
+
+def _usual_ink(runs: Sequence[Run], inked: dict[int, Floats]) -> float:
+    """Median of the letters of ``runs``."""
+    letters = [[len(word.text) for word in run.placed] for run in runs]
+    inks = np.concatenate([inked[id(run)] for run in runs])
+    return float(np.median(np.repeat(inks, np.concatenate(letters))))
+
+
+def _cut_by_weight(run: Run, more: Floats) -> list[Run]:
+    """One run of :func:`by_weight`, whose words have ``more`` ink, as a logarithm."""
     faces = [
         _bold_face(run, word, float(gain)) for word, gain in zip(run.placed, more, strict=True)
     ]
@@ -448,10 +475,11 @@ def common_size(runs: Sequence[Run], face: int) -> int:
     first = _face_size(runs[0], face)
     samples = [(run, telling_words(run, 2)) for run in runs[:3]]
     letters = [sum(len(word.text) for word in words) for _, words in samples]
+    largest = first + 2 * SIZE_STEP
 
     def score(size: int) -> float:
         scale = style_scale(face, size, [word for _, words in samples for word in words])
-        found = [best_standing(run, words, size, scale)[0] for run, words in samples]
+        found = [best_standing(run, words, size, scale, largest)[0] for run, words in samples]
         unnatural = abs(float(np.log(scale / SCALE_STEPS)))
         return float(np.average(found, weights=letters)) - STRETCH_COST * unnatural
 

@@ -97,7 +97,7 @@ def fit_layout(
     for look in looks:
         _refine(look)
     agree_on_weight(runs)
-    runs = [part for run in by_pitch(runs) for part in by_weight(run)]
+    runs = by_weight(by_pitch(runs))
     reconsider(runs)
     kern(runs)
     _agree_on_sizes(runs)
@@ -253,7 +253,7 @@ def _settle(runs: Sequence[Run]) -> None:
         trials = []
         for size, move in itertools.product(sorted(sizes), (0, -UNITS_PER_PIXEL, UNITS_PER_PIXEL)):
             scale, baseline = scales.get((run.face, size), own), run.baseline + move
-            found = standing_at(run, baseline, words, size, scale)
+            found = standing_at(run, baseline, words, size, scale, max(sizes))
             stays = size == run.size and not move
             trials.append((found + (SETTLED if stays else 0.0), size, baseline))
         _, size, run.baseline = max(trials)

@@ -142,11 +142,19 @@ def standing(run: Run) -> float:
 
 
 def standing_at(
-    run: Run, baseline: int, words: Sequence[PlacedWord], size: int, scale: int
+    run: Run,
+    baseline: int,
+    words: Sequence[PlacedWord],
+    size: int,
+    scale: int,
+    largest: int | None = None,
 ) -> float:
-    """Mean correlation of ``words`` as they are drawn on another baseline of the run."""
+    """Mean correlation of ``words`` as they are drawn on another baseline of the run. Where several
+    sizes are tried, all are judged on the window of the ``largest``: the tops of letters that one
+    of them does not reach count against it."""
     moved = replace(run, baseline=baseline)
-    return float(np.mean([render_correlation(moved, w, run.face, size, scale) for w in words]))
+    fits = [render_correlation(moved, w, run.face, size, scale, largest) for w in words]
+    return float(np.mean(fits))
 
 
 def likeness(run: Run, word: PlacedWord, scale: int) -> float:
@@ -159,17 +167,20 @@ def likeness(run: Run, word: PlacedWord, scale: int) -> float:
     return max(_correlation(np.roll(drawn, shift, axis=0), found) for shift in shifts)
 
 
-def render_correlation(run: Run, word: PlacedWord, face: int, size: int, scale: int) -> float:
+def render_correlation(
+    run: Run, word: PlacedWord, face: int, size: int, scale: int, largest: int | None = None
+) -> float:
     """Correlation of the word as the renderer will draw it with the picture."""
-    drawn, found = drawn_and_found(run, word, face, size, scale)
+    drawn, found = drawn_and_found(run, word, face, size, scale, largest)
     return _correlation(drawn, found) if drawn.size else 0.0
 
 
 def drawn_and_found(
-    run: Run, word: PlacedWord, face: int, size: int, scale: int
+    run: Run, word: PlacedWord, face: int, size: int, scale: int, largest: int | None = None
 ) -> tuple[Floats, Floats]:
-    """The word's window as the renderer will draw it, and as it is in the picture: 0..1."""
-    em, base = size / UNITS_PER_PIXEL, run.baseline / UNITS_PER_PIXEL
+    """The word's window as the renderer will draw it, and as it is in the picture: 0..1. It is as
+    high as letters of ``largest``, or of ``size``, may be."""
+    em, base = (largest or size) / UNITS_PER_PIXEL, run.baseline / UNITS_PER_PIXEL
     y0, y1 = max(int(base - 0.85 * em), 0), min(int(base + 0.3 * em) + 1, run.alpha.shape[0])
     x0 = max(word.x // UNITS_PER_PIXEL - 2, 0)
     x1 = min((word.x + word.width) // UNITS_PER_PIXEL + 3, run.alpha.shape[1])
