@@ -169,7 +169,7 @@ class _Search:
     def spots(self) -> Iterator[_Spot]:
         """Where the picture is not as what is below, in pieces that hang together."""
         inked = (level_distance(self.picture, self.below) > APART).astype(np.uint8)
-        joined = cv2.dilate(inked, np.ones((GAP, GAP), np.uint8))
+        joined = self._joined(inked)
         count, labels, boxes, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
         worth = np.bincount(labels.ravel(), self.coded.ravel(), minlength=count)
         for label in np.flatnonzero(worth > self.price * AGAIN_BITS):
@@ -184,6 +184,14 @@ class _Search:
                     if cv2.countNonZero(own[:, start:end]) >= SMALLEST:
                         yield self._spot(own[:, start:end], left + start, y, cut)
                     start = end
+
+    def _joined(self, inked: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What is inked, and the pixels between what belongs together: an icon and what is left of
+        the word beside it only if they touch."""
+        words = self.words.astype(np.uint8)
+        around = (_wider(words, 3) > words) & (inked == 0)
+        beside = (_wider(inked * (1 - words), GAP) > words) & ~around
+        return (beside | (_wider(inked * words, GAP) & words > 0)).astype(np.uint8)
 
     def _spot(self, own: NDArray[np.uint8], x: int, y: int, cut: bool) -> _Spot:
         left, top, width, height = cv2.boundingRect(own)
@@ -370,6 +378,10 @@ class _Search:
         cost = ONCE_BITS + float(RANK_BITS[alike, rank].sum())
         cost += float((rank == 4).sum() * np.log2(len(mark.palette) + 1))
         return cost + sum(KNOWN_BITS if c in self.colours else WRITTEN_BITS for c in mark.palette)
+
+
+def _wider(mask: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    return cv2.dilate(mask, np.ones((side, side), np.uint8))
 
 
 def _another(off: NDArray[np.uint8], where: NDArray[np.bool_]) -> bool:

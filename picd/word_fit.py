@@ -150,8 +150,8 @@ def standing_at(
     largest: int | None = None,
 ) -> float:
     """Mean correlation of ``words`` as they are drawn on another baseline of the run. Where several
-    sizes are tried, all are judged on the window of the ``largest``: the tops of letters that one
-    of them does not reach count against it."""
+    sizes are tried, all are judged on the same pixels, those that the ``largest`` has: the tops of
+    letters that one of them does not reach count against it."""
     moved = replace(run, baseline=baseline)
     fits = [render_correlation(moved, w, run.face, size, scale, largest) for w in words]
     return float(np.mean(fits))

@@ -220,6 +220,17 @@ def test_errors_in_words_count_less() -> None:
     assert [200] in tried and [20] not in tried and [20, 200] in tried
 
 
+@pytest.mark.parametrize("apart", [4, 0])
+def test_an_icon_goes_without_the_word_beside_it_unless_they_touch(apart: int) -> None:
+    """A radio button like others of the page, and what a face of other letters leaves of a word."""
+    icon, left = mark(FOLDER, 20, 40, INK, FILL), mark(ARROW, 31 + apart, 40, INK)
+    words = NO_WORDS.copy()
+    words[38:48, 31 + apart : 120] = True
+    got = fit_marks(painted(icon, left), painted(), RULES, words, 100.0)
+    assert (icon in got) == (apart > 0)
+    assert np.array_equal(painted(*got), painted(icon, left))
+
+
 def test_a_crude_mark_does_not_spoil_words() -> None:
     """Selected words on a ground that the layout has not: one colour would mend most of that error,
     and leave pieces of letters."""

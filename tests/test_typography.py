@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from picd import typography
-from picd.faces import BADLY, agree_on_weight, choose_faces, reconsider
-from picd.font_metrics import FACES, KERNED, PLAIN_FACES, word_extent
+from picd.faces import BADLY, agree_on_weight, by_weight, choose_faces, reconsider
+from picd.font_metrics import FACES, KERNED, PLAIN_FACES, style_scale, word_extent
 from picd.glyphs import render_glyphs, typeset
 from picd.images import load_image
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle, Word
 from picd.runs import runs_of
 from picd.typography import fit_layout
-from picd.word_fit import standing
+from picd.word_fit import standing, standing_at
 
 TEXT = ("The quick brown fox jumps", "over the lazy dog while", "many wizards make toxic")
 EXAMPLES = Path(__file__).parent.parent / "demo" / "examples"
@@ -276,6 +276,33 @@ def test_a_short_run_is_bold_only_where_it_has_more_ink_than_others(name):
     run.face, run.size = NAMES["Open Sans Bold"], 60
     agree_on_weight([run, *runs[1:]])
     assert FACES[run.face].name == name
+
+
+@pytest.mark.parametrize("name", ["Open Sans", "Open Sans Bold"])
+def test_a_line_that_is_bold_as_a_whole_is_seen_beside_the_others_of_the_page(name):
+    """A keyword of another colour is a line of its own, and none of its words is bolder."""
+    image, words = with_other_words(NAMES[name])
+    runs = [run for row in range(3) for run in typography._fitted(image, words_of(words, row))]
+    (run,) = typography._fitted(image, [replace(word, line=3) for word in words[:2]])
+    for each in (run, *runs[1:]):
+        each.face, each.size = NAMES["Open Sans"], 60
+    parts = by_weight([run, *runs[1:]])[: -len(runs[1:])]
+    assert {FACES[part.face].name for part in parts} == {name}
+    assert {FACES[part.face].name for part in by_weight([run])} == {"Open Sans"}
+
+
+def test_tops_of_letters_that_a_size_does_not_reach_count_against_it():
+    name = NAMES["DejaVu Sans Mono"]
+    image, _, words = page(name, rows=["illicit little hill bill"])
+    (run,) = typography._fitted(image, words)
+    run.face = name
+
+    def fit(size, largest=None):
+        scale = style_scale(name, size, run.placed)
+        return standing_at(run, run.baseline, run.placed, size, scale, largest)
+
+    assert fit(60, 60) == fit(60) > 0.95
+    assert fit(46, 60) < fit(46) - 0.03
 
 
 def test_a_ground_of_two_tones_makes_no_word_bold():
