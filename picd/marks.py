@@ -217,12 +217,13 @@ class _Search:
 
     def groups(self) -> list[list[_Spot]]:
         """Spots that look the same together, what is worth the most first."""
-        shapes: dict[tuple, list[list[_Spot]]] = {}
+        shapes: dict[tuple[int, ...], list[list[_Spot]]] = {}
         for spot in sorted(self.spots(), key=lambda spot: -spot.worth):
-            groups = shapes.setdefault((spot.inked.shape, spot.inked.tobytes()), [])
+            groups = shapes.setdefault(spot.inked.shape, [])
             for group in groups:
                 apart = level_distance(self.picture[spot.area], self.picture[group[0].area])
-                if apart[spot.inked].mean() <= NEAR and not _another(apart, spot.inked):
+                inked = spot.inked | group[0].inked
+                if apart[inked].mean() <= NEAR and not _another(apart, inked):
                     group.append(spot)
                     break
             else:

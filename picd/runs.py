@@ -228,10 +228,11 @@ def find_words(run: Run, top: int, bottom: int) -> None:
 def _clear_rules(alpha: Floats, lefts: NDArray, rights: NDArray) -> None:
     """Remove rows that are ink almost throughout a word, and what is ink for longer than any letter
     is wide: rules, underlines, frames, other grounds."""
+    rows = len(alpha)
+    alpha[_long_runs(alpha > 0.3, int(LONGEST_STROKE * rows))] = 0
     for left, right in zip(lefts, rights, strict=True):
         inner = alpha[:, max(int(left), 0) : int(right) + 1]
-        rows, columns = inner.shape
-        inner[_long_runs(inner > 0.3, int(LONGEST_STROKE * rows))] = 0
+        columns = inner.shape[1]
         ruled = (inner > 0.3).mean(axis=1) > 0.85
         if columns > 1.5 * rows:
             inner[ruled] = 0

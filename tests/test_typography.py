@@ -80,6 +80,19 @@ def test_without_pairs_that_show_it_nothing_is_kerned():
     assert {line.style.face for line in fit_layout(image, words).lines} == {NAMES["Open Sans"]}
 
 
+def test_an_underline_that_goes_on_between_words_does_not_move_them():
+    """Short words of a link: their gaps are not ink, though the underline crosses them."""
+    image, truth, words = page(
+        NAMES["DejaVu Sans Mono Bold"], 52, rows=("it is in a file of code",)
+    )
+    last = truth.words[-1]
+    row = truth.lines[0].baseline // UNITS_PER_PIXEL + 1
+    image[row, truth.words[0].x // UNITS_PER_PIXEL : (last.x + last.width) // UNITS_PER_PIXEL] = 0
+    (run,) = typography._fitted(image, words)
+    found = np.array([(word.x + run.x * UNITS_PER_PIXEL, word.width) for word in run.placed])
+    assert np.abs(found - [(word.x, word.width) for word in truth.words]).max() <= 4
+
+
 def test_jittered_boxes_and_noise_do_not_matter():
     image, truth, words = page(NAMES["Open Sans"], noise=6, jitter=2)
     layout = fit_layout(image, words)
