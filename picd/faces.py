@@ -328,20 +328,20 @@ def _labelled(fits: Floats) -> list[int]:
 
 def by_weight(runs: Sequence[Run]) -> list[Run]:
     """The runs, cut where words of more ink than the others begin and end: they are bold. The
-    others are those of the run, or where all of it has much more ink, of the page."""
-    regular = [run for run in runs if not BOLD[run.face]]
-    inked = {id(run): _inked_words(run) for run in regular}
+    others are those of the run or, where all of it has much more ink, of the page."""
+    inks = [None if BOLD[run.face] else _inked_words(run) for run in runs]
+    page: dict[tuple[int, bool], list[Floats]] = defaultdict(list)
+    for run, inked in zip(runs, inks, strict=True):
+        if inked is not None:
+            page[run.face, _light(run)].append(_by_letter(run, inked))
+    usual = {key: float(np.median(np.concatenate(letters))) for key, letters in page.items()}
     parts = []
-    for run in runs:
-        if BOLD[run.face]:
+    for run, inked in zip(runs, inks, strict=True):
+        if inked is None:
             parts.append(run)
             continue
-        own = _usual_ink([run], inked)
-        peers = [p for p in regular if p is not run and p.face == run.face]
-        peers = [p for p in peers if _as_tall(run, p) and _light(p) == _light(run)]
-        usual = _usual_ink(peers, inked) if peers else own
-        base = usual if own - usual > MUCH_BOLDER else own
-        parts += _cut_by_weight(run, inked[id(run)] - base)
+        own, others = float(np.median(_by_letter(run, inked))), usual[run.face, _light(run)]
+        parts += _cut_by_weight(run, inked - (others if own - others > MUCH_BOLDER else own))
     return parts
 
 
@@ -351,11 +351,8 @@ def _inked_words(run: Run) -> Floats:
     return np.array([ink_over(run, [word], run.face, run.size, scale) for word in run.placed])
 
 
-def _usual_ink(runs: Sequence[Run], inked: dict[int, Floats]) -> float:
-    """Median of the letters of ``runs``."""
-    letters = [[len(word.text) for word in run.placed] for run in runs]
-    inks = np.concatenate([inked[id(run)] for run in runs])
-    return float(np.median(np.repeat(inks, np.concatenate(letters))))
+def _by_letter(run: Run, words: Floats) -> Floats:
+    return np.repeat(words, [len(word.text) for word in run.placed])
 
 
 def _cut_by_weight(run: Run, more: Floats) -> list[Run]:

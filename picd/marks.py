@@ -33,6 +33,8 @@ COLOURFUL, MOTLEY = 48, 96
 """With more colours, to 16 levels, it may be a piece of a photograph; with still more it is one.
 Icons have up to 46, most of them 25 at most, pieces of photographs 60 and more, and of their edges
 a mark of few colours brings less than half."""
+LOOKS = 32
+"""So many looks of one size, those that are worth the most, others are compared with."""
 NEAR = 6
 """Levels within which a colour that was sent before will do."""
 AGAIN_BITS, ONCE_BITS, LEAST_BITS = 10.0, 28.0, 0.12
@@ -220,7 +222,7 @@ class _Search:
         shapes: dict[tuple[int, ...], list[list[_Spot]]] = {}
         for spot in sorted(self.spots(), key=lambda spot: -spot.worth):
             groups = shapes.setdefault(spot.inked.shape, [])
-            for group in groups:
+            for group in groups[:LOOKS]:
                 apart = level_distance(self.picture[spot.area], self.picture[group[0].area])
                 inked = spot.inked | group[0].inked
                 if apart[inked].mean() <= NEAR and not _another(apart, inked):
