@@ -328,7 +328,8 @@ def _labelled(fits: Floats) -> list[int]:
 
 def by_weight(runs: Sequence[Run]) -> list[Run]:
     """The runs, cut where words of more ink than the others begin and end: they are bold. The
-    others are those of the run or, where all of it has much more ink, of the page."""
+    others are those of the run or, where all of it has much more ink, of the page: in the same
+    face, and light on dark or not as it is, because that is drawn thicker."""
     inks = [None if BOLD[run.face] else _inked_words(run) for run in runs]
     page: dict[tuple[int, bool], list[Floats]] = defaultdict(list)
     for run, inked in zip(runs, inks, strict=True):

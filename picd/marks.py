@@ -34,7 +34,8 @@ COLOURFUL, MOTLEY = 48, 96
 Icons have up to 46, most of them 25 at most, pieces of photographs 60 and more, and of their edges
 a mark of few colours brings less than half."""
 LOOKS = 32
-"""So many looks of one size, those that are worth the most, others are compared with."""
+"""A spot is compared with so many looks of its size, those that are worth the most: pages of specks
+have thousands."""
 NEAR = 6
 """Levels within which a colour that was sent before will do."""
 AGAIN_BITS, ONCE_BITS, LEAST_BITS = 10.0, 28.0, 0.12

@@ -231,6 +231,19 @@ def test_an_icon_goes_without_the_word_beside_it_unless_they_touch(apart: int) -
     assert np.array_equal(painted(*got), painted(icon, left))
 
 
+def test_icons_of_one_look_are_judged_together_though_not_inked_alike() -> None:
+    """Pictures that were JPEG or WebP: what is faint is hardly ink in one and hardly none in the
+    other, here what is in a box."""
+    box = "#" * 9 + 7 * "\n#.......#" + "\n" + "#" * 9
+    one, other = mark(box, 20, 40, INK), mark(box, 80, 40, INK)
+    alone, both = painted(one), painted(one, other)
+    for picture in (alone, both):
+        picture[43:46, 23:26] -= 23
+    both[43:46, 83:86] -= 17
+    dear = next(1.1**k for k in range(60, 240) if not found(alone, 1.1**k))
+    assert len(found(both, dear)) == 2
+
+
 def test_a_crude_mark_does_not_spoil_words() -> None:
     """Selected words on a ground that the layout has not: one colour would mend most of that error,
     and leave pieces of letters."""
