@@ -398,15 +398,24 @@ def _bold_face(run: Run, word: PlacedWord, more: float) -> int | None:
 
 def reconsider(runs: Sequence[Run]) -> None:
     """Give runs that fit badly another of the page's usual faces, if one fits them much better:
-    their look has voted for what suits its longest runs."""
+    their look has voted for what suits its longest runs. None is bold for want of another: what
+    is has more ink than the page's regular runs, not less than they would have in that face."""
     letters = _letters_by_face(runs)
+    regular = sorted((run for run in runs if not BOLD[run.face]), key=lambda run: -run.letters)
+    inks = [_ink_in(run, run.face) for run in regular[:PEERS]]
+    least = float(np.median(inks)) - BOLDER if inks else -np.inf
     usual = sorted(letters, key=lambda face: (-letters[face], face))[:USUAL_FACES]
     palette = usual + [face for face in range(len(PLAIN_FACES)) if _regular_of(face, usual)]
     for run in runs:
         before = standing(run)
         if before > FAIRLY or run.letters < TELLING:
             continue
-        alike = [face for face in palette if before < BADLY or BOLD[face] == BOLD[run.face]]
+        alike = [
+            face
+            for face in palette
+            if BOLD[face] == BOLD[run.face]
+            or (before < BADLY and (not BOLD[face] or _ink_in(run, face) > least))
+        ]
         trials = [replace(run, face=face) for face in alike]
         for trial in trials:
             set_in(trial, trial.face, common_size([trial], trial.face))

@@ -172,8 +172,21 @@ class _Search:
     def spots(self) -> Iterator[_Spot]:
         """Where the picture is not as what is below, in pieces that hang together."""
         inked = (level_distance(self.picture, self.below) > APART).astype(np.uint8)
-        joined = self._joined(inked)
-        count, labels, boxes, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+        for own in self._icons_and_letters(inked):
+            yield from self._joined(own)
+
+    def _icons_and_letters(self, inked: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
+        """What is inked apart from words, and what is left of these: what hangs together is of
+        either, as most of it, although a word's box may cover the edge of an icon."""
+        count, labels = cv2.connectedComponents(inked, connectivity=8)
+        inside = np.bincount(labels.ravel(), self.words.ravel(), minlength=count)
+        letters = inside > 0.5 * np.bincount(labels.ravel(), minlength=count)
+        return inked * ~letters[labels], inked * letters[labels]
+
+    def _joined(self, inked: NDArray[np.uint8]) -> Iterator[_Spot]:
+        """The pieces of what is inked that are less than GAP apart."""
+        near = _wider(inked, GAP)
+        count, labels, boxes, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
         worth = np.bincount(labels.ravel(), self.coded.ravel(), minlength=count)
         for label in np.flatnonzero(worth > self.price * AGAIN_BITS):
             left, top, width, height, _ = (int(v) for v in boxes[label])
@@ -187,14 +200,6 @@ class _Search:
                     if cv2.countNonZero(own[:, start:end]) >= SMALLEST:
                         yield self._spot(own[:, start:end], left + start, y, cut)
                     start = end
-
-    def _joined(self, inked: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """What is inked, and the pixels between what belongs together: an icon and what is left of
-        the word beside it only if they touch."""
-        words = self.words.astype(np.uint8)
-        around = (_wider(words, 3) > words) & (inked == 0)
-        beside = (_wider(inked * (1 - words), GAP) > words) & ~around
-        return (beside | (_wider(inked * words, GAP) & words > 0)).astype(np.uint8)
 
     def _spot(self, own: NDArray[np.uint8], x: int, y: int, cut: bool) -> _Spot:
         left, top, width, height = cv2.boundingRect(own)

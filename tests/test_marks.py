@@ -231,6 +231,15 @@ def test_an_icon_goes_without_the_word_beside_it_unless_they_touch(apart: int) -
     assert np.array_equal(painted(*got), painted(icon, left))
 
 
+def test_an_icon_whose_edge_is_in_the_box_of_a_word_is_one_with_its_twins() -> None:
+    icons = [mark(FOLDER, 20, y, INK, FILL) for y in (40, 60)]
+    left = mark(ARROW, 33, 40, INK)
+    words = NO_WORDS.copy()
+    words[38:48, 29:120] = True
+    got = fit_marks(painted(*icons, left), painted(), RULES, words, 100.0)
+    assert set(icons) <= set(got)
+
+
 def test_icons_of_one_look_are_judged_together_though_not_inked_alike() -> None:
     """Pictures that were JPEG or WebP: what is faint is hardly ink in one and hardly none in the
     other, here what is in a box."""

@@ -370,6 +370,20 @@ def test_a_regular_run_takes_a_regular_face_though_the_page_has_it_bold_alone():
     assert [FACES[each.face].name for each in (run, title)] == ["Open Sans", "Open Sans Bold"]
 
 
+def test_a_regular_run_does_not_become_bold_for_want_of_another_face():
+    """The bold face of the page resembles it more than any regular one, but has more ink."""
+    image, _, words = page(NAMES["Roboto"])
+    (run,) = typography._fitted(image, words_of(words, 1))
+    run.face, run.size = NAMES["DejaVu Sans Mono"], 60
+    assert standing(run) < BADLY
+    image, _, words = page(NAMES["Liberation Sans Bold"])
+    (title,) = typography._fitted(image, words_of(words, 1))
+    title.face, title.size = NAMES["Liberation Sans Bold"], 60
+    reconsider([run, title])
+    assert not FACES[run.face].bold
+    assert FACES[title.face].bold
+
+
 @pytest.mark.parametrize("word", ["The", "dog"])
 def test_a_short_word_keeps_a_face_that_fits_beside_a_page_in_another(word):
     image, _, words = page(NAMES["Open Sans"])
