@@ -48,6 +48,8 @@ SAME_GROUND, MOSTLY_TOLD = 8, 0.6
 of the box of words where they have to be for all of its ground to be the skeleton's."""
 BESIDE, SOFT = 64, 2.0
 """Pixels about words that their ground is shaded from, and over which shades are smoothed."""
+SMEARED = 7
+"""Pixels of a square about each of a letter that a draft smears it over."""
 ALIKE = 24
 """Levels from the ground of words, beyond which what is beside them is something else."""
 
@@ -60,7 +62,8 @@ LARGEST_KEPT = 64 * UNITS_PER_PIXEL
 class GlyphImage:
     """The typeset page. ``coverage`` (H, W) is the share of a pixel that is ink, 0..255; ``box``
     (H, W) is 1 where a word's ground is painted; ``ink`` and ``ground`` (H, W, 3) are the RGB
-    colours there, 0 elsewhere; ``skeleton`` (H, W, 3) is what rules paint, and marks beside words.
+    colours there, 0 elsewhere; ``clear`` (H, W) is 1 where a word stands on the picture instead;
+    ``skeleton`` (H, W, 3) is what rules paint, and marks beside words.
     All uint8. ``over`` is where marks are on words, as indices of pixels (n,), and their colours
     (n, 3)."""
 
@@ -68,6 +71,7 @@ class GlyphImage:
     ink: NDArray[np.uint8]
     ground: NDArray[np.uint8]
     box: NDArray[np.uint8]
+    clear: NDArray[np.uint8]
     skeleton: NDArray[np.uint8]
     over: tuple[NDArray[np.intp], NDArray[np.uint8]]
 
@@ -207,6 +211,7 @@ def render_glyphs(layout: TextLayout) -> GlyphImage:
         np.zeros((*shape, 3), np.uint8),
         np.zeros((*shape, 3), np.uint8),
         np.zeros(shape, np.uint8),
+        np.zeros(shape, np.uint8),
         paint_rules(layout),
         (np.zeros(0, np.intp), np.zeros((0, 3), np.uint8)),
     )
@@ -221,6 +226,7 @@ def render_glyphs(layout: TextLayout) -> GlyphImage:
             if x0 >= x1 or y0 >= y1:
                 continue
             image.box[y0:y1, x0:x1] = 1
+            image.clear[y0:y1, x0:x1] = line.clear
             image.ground[y0:y1, x0:x1] = _ground(image.skeleton[y0:y1, x0:x1], line.style.ground)
             image.ink[y0:y1, x0:x1] = line.style.ink
         style = face, size, scales[face, size]
@@ -307,16 +313,19 @@ def typeset(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.uint8]:
     """Paint ``glyphs`` over ``draft``, both of one size; returns uint8 (H, W, 3).
 
     Ghosts of the text in the draft give way to the ground, which is shaded as the draft is beside
-    it; where the draft is close to that it stays, so that no patch shows. Ink is blended by
-    coverage in sRGB, as browsers do.
+    it; where the draft is close to that it stays, so that no patch shows. In clear lines they give
+    way to what the draft is about the letters. Ink is blended by coverage in sRGB, as browsers do.
     """
     places = np.flatnonzero(glyphs.box)
     page, ground = _at(places, draft), _at(places, glyphs.ground)
-    untold = (glyphs.box > 0) & ~told(glyphs)
+    clear = glyphs.clear > 0
+    untold = (glyphs.box > 0) & ~told(glyphs) & ~clear
     if untold.any():
         shaded = untold.ravel()[places]
         ground[:, shaded] += _at(places[shaded], _shade(draft, glyphs, untold))
         np.clip(ground, 0, 255, out=ground)
+    if clear.any():
+        ground[:, clear.ravel()[places]] = _at(np.flatnonzero(clear), _about_letters(draft, glyphs))
     away = np.abs(page - ground).max(axis=0)
     page += (ground - page) * np.clip((away - 4) / 10, 0, 1)
     coverage = glyphs.coverage.ravel()[places] / np.float32(255)
@@ -340,8 +349,10 @@ def _at(places: NDArray[np.intp], picture: NDArray) -> NDArray[np.float32]:
 
 
 def told(glyphs: GlyphImage) -> NDArray[np.bool_]:
-    """Where the layout has told everything: words on a ground that is the skeleton's, (H, W)."""
-    return (glyphs.box > 0) & (level_distance(glyphs.ground, glyphs.skeleton) <= SAME_GROUND)
+    """Where the layout has told everything: words on a ground that is the skeleton's, (H, W), and
+    not on what the picture shows."""
+    alike = level_distance(glyphs.ground, glyphs.skeleton) <= SAME_GROUND
+    return (glyphs.box > 0) & (glyphs.clear == 0) & alike
 
 
 def bare(page: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.bool_]:
@@ -366,6 +377,17 @@ def _shade(
         beside = ((box == 0) & alike).astype(np.float32)
         shade[area] = cv2.GaussianBlur(filled(seen - expected, beside), (0, 0), SOFT)
     return shade
+
+
+def _about_letters(draft: NDArray[np.uint8], glyphs: GlyphImage) -> NDArray[np.float32]:
+    """The draft with what is about the letters of clear lines in their place, (H, W, 3); right
+    there alone."""
+    behind = draft.astype(np.float32)
+    for area in _surroundings(glyphs.clear > 0):
+        letters = (glyphs.coverage[area] > 0) & (glyphs.clear[area] > 0)
+        smeared = cv2.dilate(letters.astype(np.uint8), np.ones((SMEARED, SMEARED), np.uint8))
+        behind[area] = filled(behind[area], (1 - smeared).astype(np.float32))
+    return behind
 
 
 def _surroundings(mask: NDArray[np.bool_]) -> Iterator[tuple[slice, slice]]:

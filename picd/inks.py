@@ -46,6 +46,8 @@ def _ink(image: NDArray[np.uint8], run: Run, scale: int) -> Floats:
     for word in run.placed:
         word_coverage(word, run.face, run.size, scale, run.baseline, canvas)
     window = image[run.y : run.y + height, run.x : run.x + width].astype(np.float32)
+    if run.uneven:
+        window = run.ground + run.alpha[..., None] * (run.ink - run.ground)
     cover = canvas.astype(np.float32) / 255
     # Seen from afar, so that letters of another shape, or a little aside, do not wash it out.
     cover = cv2.GaussianBlur(cover, (0, 0), AFAR)

@@ -88,13 +88,15 @@ class PlacedWord:
 class TextLine:
     """One line: a style, a baseline (units from the top of the picture) and words left to right.
     A ``pictured`` line is not typeset: it can be read and found, and the picture shows it. Where a
-    word changes its style, the rest is a line that is ``joined`` to the one before."""
+    word changes its style, the rest is a line that is ``joined`` to the one before. A ``clear``
+    line is set on what the picture shows there, such as a photograph, instead of on its ground."""
 
     style: TextStyle
     baseline: int
     words: tuple[PlacedWord, ...]
     pictured: bool = False
     joined: bool = False
+    clear: bool = False
 
 
 @dataclass(frozen=True)

@@ -63,12 +63,14 @@ class LayoutModel:
         self._spaces: dict[tuple[int, int], int] = {}
         self._previous: TextLine | None = None
         self._place = _OTHER
-        self._pictured = self._joined = False
+        self._pictured = self._clear = self._joined = False
 
     def line(self, strings: tuple[str, ...], line: TextLine | None) -> TextLine:
         """Code ``line`` (None in a decoder), whose words have the texts ``strings``."""
         pictured = bool(line and line.pictured)
         self._pictured = bool(self.bits.bit(f"pictured {self._pictured}", value=pictured))
+        clear = bool(line and line.clear)
+        self._clear = bool(self.bits.bit(f"clear {self._clear}", value=clear))
         baseline = self._baseline(line)
         self._joined = False
         if strings and self._beside():
@@ -77,8 +79,8 @@ class LayoutModel:
         words: list[PlacedWord] = []
         for index, text in enumerate(strings):
             words.append(self._word(style, text, words, line and line.words[index]))
-        pictured = self._pictured
-        self._previous = TextLine(style, baseline, tuple(words), pictured, self._joined)
+        kind = self._pictured, self._joined, self._clear
+        self._previous = TextLine(style, baseline, tuple(words), *kind)
         return self._previous
 
     def letters(

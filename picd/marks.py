@@ -20,6 +20,7 @@ from picd.distances import level_distance, squared_distance
 from picd.layout import Mark, Rule
 from picd.mark_coder import HIGHEST, MAX_MARKS, MAX_PIXELS, WIDEST, grid_colour, see_around
 from picd.prices import scarcity
+from picd.rules import FALSE, false_share
 
 APART = 20
 """Levels from what is below from which on a pixel may belong to a mark."""
@@ -52,6 +53,9 @@ FAR = 60
 """Levels from which on pixels are not of one symbol, where a square of two by two of them is."""
 SHARP = 0.75
 """How like the picture's the edges under a mark must be where there are words or many colours."""
+SHADE = 8
+"""Pixels within which a shadow has changed so much that pieces of it may end there, and a sky has
+not."""
 HARD, MOST = 30.0, 0.9
 """Detail (root mean square) of a piece with hard edges, where skies have up to 26 and frames 42 and
 more; and so much of a flat one has the colours of the picture."""
@@ -103,7 +107,7 @@ def fit_marks(
         search.know(mark)
     for spots in search.groups():
         search.take(spots)
-    return _in_order([*sent, *search.worth_it(room)])
+    return _in_order([*sent, *search.without_false_edges(search.worth_it(room))])
 
 
 def paint_marks(picture: Picture, marks: Iterable[Mark]) -> NDArray[np.bool_]:
@@ -168,6 +172,7 @@ class _Search:
         self.colours = {tuple(colour) for colour in self.known.tolist()}
         self.sent: dict[tuple[int, ...], list[Mark]] = {}
         self.pixels = 0
+        self.cut: set[tuple[int, int]] = set()
 
     def spots(self) -> Iterator[_Spot]:
         """Where the picture is not as what is below, in pieces that hang together."""
@@ -273,6 +278,7 @@ class _Search:
         symbol = self.symbols[best]
         spots = spots[: MAX_MARKS - self.count]
         self.count += len(spots)
+        self.cut.update((spot.x, spot.y) for spot in spots if spot.cut)
         symbol.marks += [replace(best, x=spot.x, y=spot.y) for spot in spots]
         symbol.mended += most + self.price * (cost + more)
         symbol.bits += cost + more
@@ -287,6 +293,29 @@ class _Search:
                 break
             marks += symbol.marks
         return marks
+
+    def without_false_edges(self, marks: list[Mark]) -> list[Mark]:
+        """The marks but for those pieces of something larger that end where the picture does not,
+        because their neighbours are no marks. The worst first."""
+        while True:
+            painted = self.below.copy()
+            paint_marks(painted, marks)
+            shares = [
+                self._false_share(mark, painted) if (mark.x, mark.y) in self.cut else 0.0
+                for mark in marks
+            ]
+            worst = int(np.argmax(shares)) if marks else 0
+            if not marks or shares[worst] <= FALSE:
+                return marks
+            marks = marks[:worst] + marks[worst + 1 :]
+
+    def _false_share(self, mark: Mark, painted: Picture) -> float:
+        where = np.array(mark.indices).reshape(-1, mark.width) > 0
+        height, width = where.shape
+        area = Rule(mark.x, mark.y, mark.x + width, mark.y + height, (0, 0, 0))
+        top = np.zeros(painted.shape[:2], np.int16)
+        top[area.y0 : area.y1, area.x0 : area.x1] = where
+        return false_share(area, 1, top, painted, self.picture, SHADE)
 
     def _tries(self, spot: _Spot) -> Iterator[Mark]:
         """The spot in more and more colours."""

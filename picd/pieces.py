@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from picd.font_metrics import glyph_metrics, natural_extent
 from picd.layout import Word
-from picd.runs import commonest
+from picd.runs import commonest, is_ink, share_of
 from picd.stretches import stretches
 
 PIECE_COST = 3e5
@@ -36,6 +36,8 @@ WIDE, WIDER, FITS = 0.4, 2.0, 0.15
 """A gap of so many heights of a word's box, so many times as wide as any other of its ink, is a
 space that the engine did not see, ``[ 81%]``, if what is on both sides is as wide as its letters,
 to so many heights."""
+PHOTOGRAPH = 0.42
+"""Share of a word's box that has its ground's colour, below which there is a photograph behind."""
 TOUCHING = 6
 """At most so many letters hang together."""
 LONGEST, VALLEYS = 160, 8
@@ -57,7 +59,8 @@ def in_pieces(image: NDArray[np.uint8], words: Iterable[Word]) -> list[Word]:
 
 def _seen(image: NDArray[np.uint8], word: Word, rows: float) -> tuple[int, Doubles]:
     """The first column of a word's box, and how far from its ground are its pixels (h, w, 3) but
-    for a share of ``rows`` above and below; none if there is too little to look at, or too much."""
+    for a share of ``rows`` above and below; none if there is too little to look at, or too much, or
+    a photograph behind."""
     x, y, width, height = word.box
     margin = rows * height
     y0, y1 = max(round(y + margin), 0), min(round(y + height - margin), image.shape[0])
@@ -65,7 +68,11 @@ def _seen(image: NDArray[np.uint8], word: Word, rows: float) -> tuple[int, Doubl
     if not 2 <= len(word.text) <= LONGEST or y1 - y0 < 4 or x1 - x0 < 4:
         return x0, np.zeros((0, 0, 3))
     box = image[y0:y1, x0:x1].astype(np.float64)
-    return x0, box - commonest(box)
+    ground = commonest(box)
+    whole = image[max(round(y), 0) : max(round(y + height), 0), x0:x1]
+    if share_of(ground, whole) < PHOTOGRAPH or is_ink(box, ground) is not None:
+        return x0, np.zeros((0, 0, 3))
+    return x0, box - ground
 
 
 def _inked(away: Doubles) -> NDArray[np.bool_]:

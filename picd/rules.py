@@ -189,7 +189,7 @@ def _without_false_edges(
         if words is not None:
             top[words] = -1
         shares = [
-            _false_share(rule, number, top, skeleton, picture) if number else 0.0
+            false_share(rule, number, top, skeleton, picture) if number else 0.0
             for number, rule in enumerate(rules)
         ]
         gone: list[Rule] = []
@@ -205,11 +205,16 @@ def _touch(a: Rule, b: Rule) -> bool:
     return a.x0 <= b.x1 and b.x0 <= a.x1 and a.y0 <= b.y1 and b.y0 <= a.y1
 
 
-def _false_share(
-    rule: Rule, number: int, top: NDArray[np.int16], skeleton: Picture, picture: Picture
+def false_share(
+    rule: Rule,
+    number: int,
+    top: NDArray[np.int16],
+    skeleton: Picture,
+    picture: Picture,
+    reach: int = 2,
 ) -> float:
     """Of the sides of a rule where it is on ``top`` (H, W), the share at which the skeleton has an
-    edge and the picture, within two pixels, has less than half of it."""
+    edge and the picture, within ``reach`` pixels, has less than half of it."""
     along = (rule.x0, rule.x1, rule.y0, rule.y1), (rule.y0, rule.y1, rule.x0, rule.x1)
     false = sides = 0
     for axis, (start, stop, first, last) in enumerate(along):
@@ -220,7 +225,7 @@ def _false_share(
                 continue
             here = seen[inside, start:stop] == number
             edge = cv2.absdiff(ours[inside, start:stop], ours[outside, start:stop]).max(-1)
-            near = np.clip([inside - step, inside, outside, outside + step], 0, len(theirs) - 1)
+            near = slice(max(min(inside, outside) - reach + 1, 0), max(inside, outside) + reach)
             real = np.ptp(theirs[near, start:stop], axis=0).max(-1)
             sides += int(here.sum())
             false += int((here & (edge > FAINT) & (real < edge / 2)).sum())

@@ -28,6 +28,12 @@ LONGEST_STROKE = 1.3
 """Heights of a word's box that no stroke of a letter is long."""
 INK_MARGIN = 0.2
 """Share of a word's box, above and below, that says nothing of its ink."""
+SELDOM, NOT_GROUND = 0.3, 0.1
+"""The most frequent colour of a word's box is its ink where so little of it has that, and of its
+edge."""
+EVEN, WIDEST_STROKE, BRIGHTEST = 0.6, 0.35, 0.7
+"""Words stand on no even ground where less of their boxes has its colour: a photograph. Strokes are
+at most so wide, in heights of a box; and so much of the ink its ground may have."""
 REFERENCE_FACE = 3
 SPECKS = frozenset(".,:;'`-–_~·•…")
 """Characters that are hardly more than a speck."""
@@ -60,6 +66,7 @@ class Run:
     inked: float = 0.0  # logarithm of its ink over that of the regular face it resembles most
     face: int = 0
     size: int = 0
+    uneven: bool = False  # on no ground of one colour
     strayed: bool = False  # a word that stood on no common row with the others
 
     @property
@@ -160,7 +167,7 @@ def _differs(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> bool:
 
 def _word_colours(image: NDArray[np.uint8], word: Word) -> tuple[Floats, Floats] | None:
     """(ink, ground) RGB of a word: ground is the most frequent colour of its box, ink the
-    far end of what departs from it."""
+    far end of what departs from it. On a photograph no colour is as frequent as the ink is."""
     x, y, width, height = word.box
     y0, y1 = max(round(y), 0), min(round(y + height), image.shape[0])
     x0, x1 = max(round(x), 0), min(round(x + width), image.shape[1])
@@ -168,6 +175,9 @@ def _word_colours(image: NDArray[np.uint8], word: Word) -> tuple[Floats, Floats]
         return None
     box = image[y0:y1, x0:x1].astype(np.float32)
     ground = commonest(box)
+    alike = is_ink(box, ground)
+    if alike is not None:
+        return ground, np.median(box[~alike], axis=0)
     # Boxes reach into the rows above and below, whose ground would pass for ink.
     margin = round(INK_MARGIN * (y1 - y0))
     away = box[margin : y1 - y0 - margin].reshape(-1, 3) - ground
@@ -176,6 +186,19 @@ def _word_colours(image: NDArray[np.uint8], word: Word) -> tuple[Floats, Floats]
     if reach < MIN_CONTRAST:
         return None
     return ground + np.median(away[distance >= 0.85 * reach], axis=0), ground
+
+
+def share_of(colour: NDArray[np.floating] | float, box: NDArray) -> float:
+    """How much of a box (h, w, 3) has a colour, as far as that can be told."""
+    return float((np.abs(box - colour).max(axis=2) < MIN_CONTRAST).mean())
+
+
+def is_ink(box: NDArray[np.floating], colour: NDArray[np.floating]) -> NDArray[np.bool_] | None:
+    """Where the box of a word (h, w, 3) has its most frequent ``colour``, if that is hardly at its
+    edge, as ground is; else None."""
+    alike = np.abs(box - colour).max(axis=2) < MIN_CONTRAST
+    edge = np.concatenate([alike[0], alike[-1], alike[:, 0], alike[:, -1]])
+    return alike if alike.mean() < SELDOM and edge.mean() < NOT_GROUND else None
 
 
 def commonest(box: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -201,16 +224,28 @@ def _run(image: NDArray[np.uint8], group: list[tuple[Word, tuple[Floats, Floats]
     x1 = min(int((boxes[:, 0] + boxes[:, 2]).max() + reach) + 1, image.shape[1])
     direction = (ink - ground).astype(np.float32)
     window = image[y0:y1, x0:x1].astype(np.float32) - ground.astype(np.float32)
-    alpha = np.clip(window @ direction / float(direction @ direction), 0, 1)
+    alpha = window @ direction / float(direction @ direction)
+    inside = window[:, int(boxes[0, 0]) - x0 : int((boxes[:, 0] + boxes[:, 2]).max()) + 1 - x0]
+    uneven = share_of(0.0, inside) < EVEN
+    alpha = np.clip(_above_ground(alpha, bottom - top) if uneven else alpha, 0, 1)
     # What is neither ink nor ground nor between them (icons, other text) counts less.
     strange = window - alpha[..., None] * direction
     alpha *= np.sqrt((strange * strange).sum(axis=2)) < 0.6 * np.linalg.norm(direction)
     lefts, rights = boxes[:, 0] - x0, boxes[:, 0] + boxes[:, 2] - x0
     _clear_rules(alpha, lefts, rights)
-    run = Run(words, x0, y0, alpha.astype(np.float32), ink, ground, lefts, rights)
+    run = Run(words, x0, y0, alpha.astype(np.float32), ink, ground, lefts, rights, uneven=uneven)
     height = bottom - top
     find_words(run, int(top - y0 + 0.2 * height), int(bottom - y0 - 0.2 * height))
     return run
+
+
+def _above_ground(alpha: Floats, height: float) -> Floats:
+    """The share of ink over a ground that has some of its colour itself, as a photograph: what is
+    left of that where nothing as narrow as a stroke is (a top hat, as in Serra 1982)."""
+    side = round(WIDEST_STROKE * height) | 1
+    ground = cv2.morphologyEx(alpha, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    ground = np.clip(ground, 0, BRIGHTEST)
+    return (alpha - ground) / (1 - ground)
 
 
 def find_words(run: Run, top: int, bottom: int) -> None:

@@ -4,8 +4,9 @@ Every run of words is explained by rendering: its rows give size and baseline, i
 words' ink, and the faces compete by correlation with the picture. Runs judged alone flip between
 faces, so the page first agrees on a small palette of faces by pooled evidence.
 :func:`fit_layout` is the road: runs (:mod:`picd.runs`), their faces (:mod:`picd.faces`), what the
-runs of a page say about each other (here), what was misread (:mod:`picd.respelling`) and colours
-(:mod:`picd.inks`). How well a word fits is in :mod:`picd.word_fit`.
+runs of a page say about each other (here), what was misread (:mod:`picd.respelling`), colours
+(:mod:`picd.inks`), and what has no ground of one colour (:mod:`picd.grounds`). How well a word fits
+is in :mod:`picd.word_fit`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from picd.faces import (
     set_in,
 )
 from picd.font_metrics import style_scale, word_extent
+from picd.grounds import with_clear_lines
 from picd.inks import run_styles
 from picd.layout import UNITS_PER_PIXEL, PlacedWord, TextLayout, TextLine, TextStyle, Word
 from picd.pieces import in_pieces
@@ -116,7 +118,8 @@ def fit_layout(
     for run, line in zip(runs, spaced.lines, strict=True):
         run.placed = [replace(w, x=w.x - run.x * UNITS_PER_PIXEL) for w in line.words]
     # colours again, now that letters are where those of the picture are
-    return TextLayout(width, height, in_columns(_lines(image, runs)))
+    layout = TextLayout(width, height, in_columns(_lines(image, runs)))
+    return with_clear_lines(image, layout)
 
 
 def _fitted(image: NDArray[np.uint8], words: list[Word]) -> Iterator[Run]:

@@ -33,7 +33,12 @@ words = st.builds(
     st.one_of(st.integers(0, 600), st.integers(0, MAX_POSITION)),
 )
 text_lines = st.builds(
-    TextLine, styles, positions, st.lists(words, max_size=6).map(tuple), st.booleans()
+    TextLine,
+    styles,
+    positions,
+    st.lists(words, max_size=6).map(tuple),
+    st.booleans(),
+    clear=st.booleans(),
 )
 layouts = st.builds(
     TextLayout,
@@ -68,7 +73,7 @@ GOLDEN = TextLayout(
         TextLine(_BODY, 300, (PlacedWord("Ctrl+S", 1604, 158),)),
     ),
 )
-GOLDEN_BYTES = bytes.fromhex("00007de664d51abc4998dc1e85da960401cd6219ee72")
+GOLDEN_BYTES = bytes.fromhex("00007bce63249b657f67a4d207640cff0da991967dd5")
 """Changes with the layout prior, that is with the model id, and only then."""
 
 

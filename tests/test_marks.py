@@ -142,6 +142,19 @@ def test_a_piece_of_something_large_is_a_mark_where_it_is_flat(flat: bool) -> No
     assert bool([m for m in marks if m.y >= HIGHEST - 4]) == flat
 
 
+def test_no_piece_of_a_sky_is_a_mark() -> None:
+    """Where it changes little a piece of it has its colours, and an edge that the sky has not,
+    unless all are marks."""
+    picture = paint_rules(PAGE)
+    sky = np.linspace(0, 40, 300)[:, None] + np.linspace(0, 6, HEIGHT - 50)
+    picture[: HEIGHT - 50, 10:310] = (np.array([90, 130, 190]) + sky.T[..., None]).astype(np.uint8)
+    for power in range(5, 14):
+        marks = fit_marks(picture, paint_rules(PAGE), RULES, NO_WORDS, 2.0**power)
+        sky = painted(*marks)[10:130, 20:300].astype(int)
+        assert np.abs(np.diff(sky, axis=1)).max() < 24, power
+        assert np.abs(np.diff(sky, axis=0)).max() < 24, power
+
+
 def test_what_looks_the_same_is_judged_together() -> None:
     """One dash of a dashed line is not worth what it takes, fifty of them are."""
     dashes = [mark("######", 20 + 12 * i, y, INK) for i in range(20) for y in (60, 90)]

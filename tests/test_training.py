@@ -336,7 +336,7 @@ def test_typeset_on_tensors_is_the_serving_one(cache: Path, flat: bool) -> None:
         draft = np.broadcast_to(draft, (64, 256, 3)).copy()
     glyphs = GlyphImage(
         array[..., 3], _unmultiplied(array), array[..., 8:11],
-        (array[..., 7] > 0).astype(np.uint8), array[..., 11:],
+        (array[..., 7] > 0).astype(np.uint8), np.zeros(array.shape[:2], np.uint8), array[..., 11:],
         (np.zeros(0, np.intp), np.zeros((0, 3), np.uint8)),
     )  # fmt: skip
     expected = typeset(draft, glyphs).astype(float)
