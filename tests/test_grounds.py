@@ -5,14 +5,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from test_typography import NAMES, page
 
 from picd.font_metrics import FACES
 from picd.glyphs import render_glyphs, typeset
 from picd.grounds import with_clear_lines
-from picd.layout import PlacedWord, TextLayout, TextLine, TextStyle, Word
+from picd.layout import PlacedWord, TextLayout, TextLine, TextStyle
 from picd.runs import runs_of
 from picd.typography import fit_layout
-from test_typography import NAMES, page
 
 WHITE, DARK = (255, 255, 255), (66, 58, 49)
 HEIGHT, WIDTH = 150, 480
