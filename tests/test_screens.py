@@ -45,6 +45,14 @@ def test_viewport_can_be_fixed():
     assert (page.width, page.height) == (900, 700)
 
 
+def test_kind_can_be_fixed():
+    """Banners come only then: else the pages of a seed would be others."""
+    pages = [page_html(3, index, kind="banner") for index in range(4)]
+    assert {page.kind for page in pages} == {"banner"}
+    assert all("<h1" in page.html and "url(&quot;data:" in page.html for page in pages)
+    assert not any(page_html(3, index).kind == "banner" for index in range(100))
+
+
 @pytest.mark.parametrize(
     ("family", "expected"),
     [("DejaVu Sans", "sans"), ("DejaVu Sans Mono", "mono"), ("Liberation Serif", "serif"),

@@ -29,7 +29,7 @@ from playwright.sync_api import Page as Tab
 from tqdm import tqdm
 
 from picd.errors import PicdError
-from picd.training.pages import Page, page_html
+from picd.training.pages import KINDS, Page, page_html
 from picd.training.pages.theme import face_class
 
 BLOCK = 100
@@ -101,6 +101,7 @@ def generate(
     width: int | None = None,
     height: int | None = None,
     photos: Path | None = None,
+    kind: str | None = None,
 ) -> None:
     """Write pages 0 .. ``pages`` - 1 of batch ``seed`` to ``out``; those that exist are kept.
 
@@ -122,6 +123,7 @@ def generate(
                     height=height,
                     photo_url=photo_url,
                     awesome=font_awesome(),
+                    kind=kind,
                 )
                 png, truth = worn(*render(tab, session, page), Random(f"wear {seed} {index}"))
                 (out / f"{index:06d}.png").write_bytes(png)
@@ -265,6 +267,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--width", type=int, help="viewport in CSS pixels (default: random)")
     parser.add_argument("--height", type=int)
     parser.add_argument("--photos", type=Path, help="folder of photographs (default: gradients)")
+    parser.add_argument("--kind", choices=KINDS, help="kind of page (default: random)")
     options = parser.parse_args(arguments)
     try:
         generate(
@@ -274,6 +277,7 @@ def main(arguments: list[str] | None = None) -> None:
             width=options.width,
             height=options.height,
             photos=options.photos,
+            kind=options.kind,
         )
     except PicdError as error:
         parser.exit(2, f"error: {error}\n")

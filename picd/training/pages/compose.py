@@ -16,9 +16,10 @@ from picd.training.pages.theme import Theme, hsl
 KINDS = {
     "article": 9, "table": 7, "dashboard": 8, "form": 6, "code": 9, "terminal": 6, "chat": 6,
     "mail": 6, "settings": 6, "dialog": 7, "files": 5, "docs": 9, "sheet": 5, "menus": 7,
-    "cards": 5, "slide": 4, "plot": 4,
+    "cards": 5, "slide": 4, "plot": 4, "banner": 0,
 }  # fmt: skip
-"""Kinds of pages (templates/KIND.html) and how often each comes."""
+"""Kinds of pages (templates/KIND.html) and how often each comes: banners only where they are asked
+for, so that the pages of a seed stay those that earlier figures are from."""
 
 VIEWPORTS = (
     (1024, 768), (1280, 720), (1280, 800), (1366, 768), (1440, 900), (960, 640), (800, 600),
@@ -49,18 +50,20 @@ def page_html(
     height: int | None = None,
     photo_url: PhotoSource | None = None,
     awesome: bool = False,
+    kind: str | None = None,
 ) -> Page:
     """Page number ``index`` of the batch ``seed``; the same arguments give the same HTML.
 
     ``width`` and ``height`` fix the viewport (CSS pixels), else it is drawn around the usual
-    screen sizes. ``photo_url`` supplies image URLs (default: gradients); ``awesome`` says that
-    the FontAwesome face is installed.
+    screen sizes; ``kind`` fixes that. ``photo_url`` supplies image URLs (default: gradients);
+    ``awesome`` says that the FontAwesome face is installed.
     """
     rng = Random(f"page {seed} {index}")
     scale = 2 if rng.random() < 0.2 else 1
     drawn_width, drawn_height = _viewport(rng, scale)
     width, height = width or drawn_width, height or drawn_height
-    kind = rng.choices(list(KINDS), KINDS.values())[0]
+    drawn_kind = rng.choices(list(KINDS), KINDS.values())[0]
+    kind = kind or drawn_kind
     theme, writer = Theme.random(rng), Writer(rng)
     html = (
         _environment()
