@@ -31,7 +31,7 @@ CAPITALS = 0.75
 
 def with_clear_lines(picture: NDArray[np.uint8], layout: TextLayout) -> TextLayout:
     """``layout`` with those lines clear whose ground is not what ``picture``, uint8 (H, W, 3),
-    shows about their letters, or about a third of the letters on their row."""
+    shows about their letters, or about those of more than a third of their row."""
     glyphs = render_glyphs(layout)
     letters = cv2.dilate((glyphs.coverage > 0).astype(np.uint8), np.ones((NEAR_INK, NEAR_INK)))
     about = (glyphs.box > 0) & (letters == 0)

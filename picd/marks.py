@@ -20,7 +20,7 @@ from picd.distances import level_distance, squared_distance
 from picd.layout import Mark, Rule
 from picd.mark_coder import HIGHEST, MAX_MARKS, MAX_PIXELS, WIDEST, grid_colour, see_around
 from picd.prices import scarcity
-from picd.rules import FALSE, false_share
+from picd.rules import FALSE, false_share, touch
 
 APART = 20
 """Levels from what is below from which on a pixel may belong to a mark."""
@@ -296,7 +296,8 @@ class _Search:
 
     def without_false_edges(self, marks: list[Mark]) -> list[Mark]:
         """The marks but for those pieces of something larger that end where the picture does not,
-        because their neighbours are no marks. The worst first."""
+        because their neighbours are no marks. The worst first, and at a time only such as do not
+        touch."""
         while True:
             painted = self.below.copy()
             paint_marks(painted, marks)
@@ -304,18 +305,25 @@ class _Search:
                 self._false_share(mark, painted) if (mark.x, mark.y) in self.cut else 0.0
                 for mark in marks
             ]
-            worst = int(np.argmax(shares)) if marks else 0
-            if not marks or shares[worst] <= FALSE:
+            gone: list[int] = []
+            for number in np.argsort(-np.array(shares), kind="stable"):
+                area = _area(marks[number])
+                apart = not any(touch(area, _area(marks[other])) for other in gone)
+                if shares[number] > FALSE and apart:
+                    gone.append(number)
+            if not gone:
                 return marks
-            marks = marks[:worst] + marks[worst + 1 :]
+            marks = [mark for number, mark in enumerate(marks) if number not in gone]
 
     def _false_share(self, mark: Mark, painted: Picture) -> float:
+        area, around = _area(mark), SHADE + 1
+        x, y = max(area.x0 - around, 0), max(area.y0 - around, 0)
+        place = np.s_[y : area.y1 + around, x : area.x1 + around]
+        near = replace(area, x0=area.x0 - x, y0=area.y0 - y, x1=area.x1 - x, y1=area.y1 - y)
+        top = np.zeros(painted[place].shape[:2], np.int16)
         where = np.array(mark.indices).reshape(-1, mark.width) > 0
-        height, width = where.shape
-        area = Rule(mark.x, mark.y, mark.x + width, mark.y + height, (0, 0, 0))
-        top = np.zeros(painted.shape[:2], np.int16)
-        top[area.y0 : area.y1, area.x0 : area.x1] = where
-        return false_share(area, 1, top, painted, self.picture, SHADE)
+        top[near.y0 : near.y1, near.x0 : near.x1] = where
+        return false_share(near, 1, top, painted[place], self.picture[place], SHADE)
 
     def _tries(self, spot: _Spot) -> Iterator[Mark]:
         """The spot in more and more colours."""
@@ -416,6 +424,12 @@ class _Search:
         cost = ONCE_BITS + float(RANK_BITS[alike, rank].sum())
         cost += float((rank == 4).sum() * np.log2(len(mark.palette) + 1))
         return cost + sum(KNOWN_BITS if c in self.colours else WRITTEN_BITS for c in mark.palette)
+
+
+def _area(mark: Mark) -> Rule:
+    """Where a mark is, as a rule of no colour."""
+    height = len(mark.indices) // mark.width
+    return Rule(mark.x, mark.y, mark.x + mark.width, mark.y + height, (0, 0, 0))
 
 
 def _wider(mask: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

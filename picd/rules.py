@@ -194,14 +194,14 @@ def _without_false_edges(
         ]
         gone: list[Rule] = []
         for number in np.argsort(-np.array(shares), kind="stable"):
-            if shares[number] > FALSE and not any(_touch(rules[number], r) for r in gone):
+            if shares[number] > FALSE and not any(touch(rules[number], r) for r in gone):
                 gone.append(rules[number])
         if not gone:
             return tuple(rules)
         rules = [rule for rule in rules if not any(rule is r for r in gone)]
 
 
-def _touch(a: Rule, b: Rule) -> bool:
+def touch(a: Rule, b: Rule) -> bool:
     return a.x0 <= b.x1 and b.x0 <= a.x1 and a.y0 <= b.y1 and b.y0 <= a.y1
 
 

@@ -177,7 +177,8 @@ def _word_colours(image: NDArray[np.uint8], word: Word) -> tuple[Floats, Floats]
     ground = commonest(box)
     alike = is_ink(box, ground)
     if alike is not None:
-        return ground, np.median(box[~alike], axis=0)
+        ink, ground = ground, np.median(box[~alike], axis=0)
+        return (ink, ground) if np.linalg.norm(ink - ground) >= MIN_CONTRAST else None
     # Boxes reach into the rows above and below, whose ground would pass for ink.
     margin = round(INK_MARGIN * (y1 - y0))
     away = box[margin : y1 - y0 - margin].reshape(-1, 3) - ground
@@ -225,7 +226,8 @@ def _run(image: NDArray[np.uint8], group: list[tuple[Word, tuple[Floats, Floats]
     direction = (ink - ground).astype(np.float32)
     window = image[y0:y1, x0:x1].astype(np.float32) - ground.astype(np.float32)
     alpha = window @ direction / float(direction @ direction)
-    inside = window[:, int(boxes[0, 0]) - x0 : int((boxes[:, 0] + boxes[:, 2]).max()) + 1 - x0]
+    right = int((boxes[:, 0] + boxes[:, 2]).max()) + 1
+    inside = window[:, max(int(boxes[0, 0]) - x0, 0) : max(right - x0, 1)]
     uneven = share_of(0.0, inside) < EVEN
     alpha = np.clip(_above_ground(alpha, bottom - top) if uneven else alpha, 0, 1)
     # What is neither ink nor ground nor between them (icons, other text) counts less.
@@ -242,7 +244,7 @@ def _run(image: NDArray[np.uint8], group: list[tuple[Word, tuple[Floats, Floats]
 def _above_ground(alpha: Floats, height: float) -> Floats:
     """The share of ink over a ground that has some of its colour itself, as a photograph: what is
     left of that where nothing as narrow as a stroke is (a top hat, as in Serra 1982)."""
-    side = round(WIDEST_STROKE * height) | 1
+    side = max(round(WIDEST_STROKE * height), 3) | 1
     ground = cv2.morphologyEx(alpha, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
     ground = np.clip(ground, 0, BRIGHTEST)
     return (alpha - ground) / (1 - ground)
