@@ -25,7 +25,7 @@ def test_there_are_three() -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """From the folder that a reader opens it in; training is cut short."""
-    monkeypatch.setenv("PICD_NOTEBOOK_MINUTES", "0.2")
+    monkeypatch.setenv("PICD_NOTEBOOK_MINUTES", "0.05")
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
