@@ -20,7 +20,7 @@ from picd.distances import level_distance, squared_distance
 from picd.layout import Mark, Rule
 from picd.mark_coder import HIGHEST, MAX_MARKS, MAX_PIXELS, WIDEST, grid_colour, see_around
 from picd.prices import scarcity
-from picd.rules import FALSE, false_share, touch
+from picd.rules import false_share, falsest_apart
 
 APART = 20
 """Levels from what is below from which on a pixel may belong to a mark."""
@@ -305,12 +305,7 @@ class _Search:
                 self._false_share(mark, painted) if (mark.x, mark.y) in self.cut else 0.0
                 for mark in marks
             ]
-            gone: list[int] = []
-            for number in np.argsort(-np.array(shares), kind="stable"):
-                area = _area(marks[number])
-                apart = not any(touch(area, _area(marks[other])) for other in gone)
-                if shares[number] > FALSE and apart:
-                    gone.append(number)
+            gone = falsest_apart(shares, [_area(mark) for mark in marks])
             if not gone:
                 return marks
             marks = [mark for number, mark in enumerate(marks) if number not in gone]

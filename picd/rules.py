@@ -8,7 +8,7 @@ skeleton, which is nothing over most of the page.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -192,16 +192,24 @@ def _without_false_edges(
             false_share(rule, number, top, skeleton, picture) if number else 0.0
             for number, rule in enumerate(rules)
         ]
-        gone: list[Rule] = []
-        for number in np.argsort(-np.array(shares), kind="stable"):
-            if shares[number] > FALSE and not any(touch(rules[number], r) for r in gone):
-                gone.append(rules[number])
+        gone = falsest_apart(shares, rules)
         if not gone:
             return tuple(rules)
-        rules = [rule for rule in rules if not any(rule is r for r in gone)]
+        rules = [rule for number, rule in enumerate(rules) if number not in gone]
 
 
-def touch(a: Rule, b: Rule) -> bool:
+def falsest_apart(shares: Sequence[float], areas: Sequence[Rule]) -> list[int]:
+    """The numbers of the areas of which more than :data:`FALSE` is false, the worst first, but for
+    those that touch a worse one: what is beside them may be about to go."""
+    gone: list[int] = []
+    for number in np.argsort(-np.array(shares), kind="stable").tolist():
+        apart = not any(_touch(areas[number], areas[other]) for other in gone)
+        if shares[number] > FALSE and apart:
+            gone.append(number)
+    return gone
+
+
+def _touch(a: Rule, b: Rule) -> bool:
     return a.x0 <= b.x1 and b.x0 <= a.x1 and a.y0 <= b.y1 and b.y0 <= a.y1
 
 
