@@ -7,7 +7,7 @@ place, so rules and marks are added where a bit of theirs mends more than one of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,7 +20,7 @@ from picd.layout import OwnLetter, TextLayout
 from picd.layout_coder import encode_layout
 from picd.letters import about_bits, fit_letters
 from picd.limits import allowed
-from picd.marks import fit_marks, left_by
+from picd.marks import Palettes, fit_marks, left_by
 from picd.prices import price_at_quality, price_at_rate
 from picd.rules import PRICE, Ruler
 from picd.text_coder import encode_text
@@ -47,6 +47,7 @@ class Dresser:
     natural: bool
     budget: int | None
     quality: float
+    _palettes: Palettes = field(default_factory=dict)
 
     @cached_property
     def _ruler(self) -> Ruler:
@@ -87,9 +88,8 @@ class Dresser:
         if rules != layout.rules:
             layout = replace(layout, rules=rules)
             below = typeset_skeleton(layout)
-        marks = fit_marks(
-            self.picture, below, rules, words, price, trial.page, bits, room, layout.marks
-        )
+        seen, before = (trial.page, bits, room), (layout.marks, self._palettes)
+        marks = fit_marks(self.picture, below, rules, words, price, *seen, *before)
         return replace(layout, marks=marks)
 
     def _lettered(self, layout: TextLayout, text: int, thrift: float) -> TextLayout:

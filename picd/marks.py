@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 
 import cv2
 import numpy as np
@@ -78,6 +79,8 @@ none of them (beside saying which colour), by which of those are alike (see
 
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
+Palettes = dict[tuple[bytes, int], NDArray[np.int32]]
+"""Colours (at most n, 3) of a spot, by a digest of what it shows and their number n."""
 
 
 def fit_marks(
@@ -90,6 +93,7 @@ def fit_marks(
     bits: Floats | None = None,
     room: float | None = None,
     sent: Iterable[Mark] = (),
+    palettes: Palettes | None = None,
 ) -> tuple[Mark, ...]:
     """The marks that are worth sending where a bit has to mend ``price`` of squared error (of RGB
     levels) in ``picture``, uint8 (H, W, 3): what differs from ``below``, the rules with the
@@ -98,10 +102,12 @@ def fit_marks(
     ``page`` is what the picture decodes to so far, and ``bits`` (H'/16, W'/16) what its
     stream takes for that: what it does well is not worth a mark. Both or none of them are given.
     ``room`` are the bits that stream and marks share: the fewer are left to the stream, the more a
-    bit has to mend. Marks that are ``sent`` anyway, and ``below`` already, are kept.
+    bit has to mend. Marks that are ``sent`` anyway, and ``below`` already, are kept. ``palettes``
+    are those found before in this picture, to which are added those found now.
     """
     known = np.array([rule.colour for rule in rules], np.int64).reshape(-1, 3)
-    search = _Search(picture, below, known, words, price, page, bits)
+    found = {} if palettes is None else palettes
+    search = _Search(picture, below, known, words, price, page, bits, found)
     sent = tuple(sent)
     for mark in sent:
         search.know(mark)
@@ -158,6 +164,7 @@ class _Search:
     price: float
     page: Picture | None
     bits: Floats | None
+    palettes: Palettes
     symbols: dict[Mark, _Symbol] = field(default_factory=dict)
     """By the first mark that each was found as."""
     count: int = 0
@@ -323,14 +330,14 @@ class _Search:
     def _tries(self, spot: _Spot) -> Iterator[Mark]:
         """The spot in more and more colours."""
         seen, plain = self.picture[spot.area].astype(np.int32), self.plain[spot.area]
-        pixels = self.picture[spot.area][spot.inked][None]
+        pixels, below = self.picture[spot.area][spot.inked], self.below[spot.area][spot.inked]
         if self._colours(spot) > MOTLEY:
             return
+        shown = blake2b(pixels.tobytes() + below.tobytes(), digest_size=16).digest()
         for count in COLOURS:
-            found = Image.fromarray(pixels).quantize(count, Image.Quantize.MAXCOVERAGE, kmeans=4)
-            palette = np.array(found.getpalette()).reshape(-1, 3)[: len(found.getcolors())]
-            palette = self._typical(spot, palette)
-            palette = np.unique(self._sendable(palette), axis=0)
+            if (shown, count) not in self.palettes:
+                self.palettes[shown, count] = _typical(pixels, below, count)
+            palette = np.unique(self._sendable(self.palettes[shown, count]), axis=0)
             errors = ((seen[..., None, :] - palette) ** 2).sum(-1, dtype=np.float32)
             errors *= self.weight[spot.area][..., None]
             errors = np.concatenate([plain[..., None], errors], -1)
@@ -338,22 +345,6 @@ class _Search:
             yield _mark(spot, errors.argmin(-1), palette)
             if len(palette) < count:
                 return
-
-    def _typical(self, spot: _Spot, palette: NDArray) -> NDArray:
-        """The medians of what is painted in each colour: means are mixed with what is around."""
-        pixels = self.picture[spot.area][spot.inked].astype(np.int32)
-        below = self.below[spot.area][spot.inked].astype(np.int32)
-        plain = ((pixels - below) ** 2).sum(-1)
-        for _ in range(2):
-            errors = ((pixels[:, None] - palette) ** 2).sum(-1)
-            nearest = np.where(plain <= errors.min(1), -1, errors.argmin(1))
-            palette = np.array(
-                [
-                    np.median(pixels[nearest == i], 0) if (nearest == i).any() else colour
-                    for i, colour in enumerate(palette)
-                ]
-            ).astype(np.int32)
-        return palette
 
     def _sendable(self, palette: NDArray) -> NDArray:
         """For each colour that which was sent before and is near, or the nearest of the grid."""
@@ -425,6 +416,33 @@ def _area(mark: Mark) -> Rule:
     """Where a mark is, as a rule of no colour."""
     height = len(mark.indices) // mark.width
     return Rule(mark.x, mark.y, mark.x + mark.width, mark.y + height, (0, 0, 0))
+
+
+def _typical(pixels: Picture, below: Picture, count: int) -> NDArray[np.int32]:
+    """The ``count`` colours of some pixels (n, 3), or fewer. They are the medians of what each is
+    painted in: means are mixed with what is around."""
+    image = Image.fromarray(pixels[None])
+    found = image.quantize(count, Image.Quantize.MAXCOVERAGE, kmeans=4)
+    palette = np.array(found.getpalette()).reshape(-1, 3)[: len(found.getcolors())]
+    pixels = pixels.astype(np.int32)
+    plain = ((pixels - below) ** 2).sum(-1)
+    for _ in range(2):
+        errors = ((pixels[:, None] - palette) ** 2).sum(-1)
+        nearest = np.where(plain <= errors.min(1), -1, errors.argmin(1))
+        painted = [pixels[nearest == i] for i in range(len(palette))]
+        palette = np.array(
+            [
+                _median(part) if len(part) else colour
+                for part, colour in zip(painted, palette, strict=True)
+            ]
+        ).astype(np.int32)
+    return palette
+
+
+def _median(pixels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Of some pixels (n, 3), rounded down; numpy's takes ten times as long for so few."""
+    middle = [(len(pixels) - 1) // 2, len(pixels) // 2]
+    return np.partition(pixels, middle, axis=0)[middle].sum(0) // 2
 
 
 def _wider(mask: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
@@ -81,9 +82,11 @@ class RapidOCREngine:
         # It has no option for these. Two pages at a time take half as long each.
         with suppress(AttributeError):
             detector, recogniser = self._engine._load_det_model(), self._engine._load_rec_model()
-            for part in (detector, recogniser):
-                part.session.session = patient(part.session.session)
+            detector.session.session = patient(detector.session.session)
+            recogniser.session.session = patient(recogniser.session.session, threads=1)
             recogniser.postprocess_op = _Doubting(recogniser.postprocess_op)
+        # A line is little work: several at once are faster than each on several cores.
+        self._readers = ThreadPoolExecutor(cores(), "read")
 
     def read(self, image: NDArray[np.uint8]) -> tuple[Word, ...]:
         lines: list[list[Word]] = []
@@ -103,11 +106,13 @@ class RapidOCREngine:
             _, found = self._engine.detect_and_crop(bgr, record)
             above = np.array((0, record["padding_1"]["top"]), np.float32)
             quads = one_row_each(image, found.boxes - above)
-            read = self._engine.recognize_txt(self._engine.crop_text_regions(bgr, quads))
+            rows = [[row] for row in self._engine.crop_text_regions(bgr, quads)]
+            read = list(self._readers.map(self._engine.recognize_txt, rows))
         except self._no_text:
             return []
-        lines = zip(quads, read.txts, read.word_results, strict=True)
-        return [words for quad, text, info in lines if (words := _rapid_words(quad, text, info))]
+        lines = zip(quads, read, strict=True)
+        found = (_rapid_words(quad, it.txts[0], it.word_results[0]) for quad, it in lines)
+        return [words for words in found if words]
 
 
 class _Doubting:

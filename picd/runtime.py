@@ -131,9 +131,13 @@ def _unreadable(path: Path, error: OSError) -> ModelError:
     )
 
 
-def patient(session: onnxruntime.InferenceSession) -> onnxruntime.InferenceSession:
-    """The same session with threads that sleep while they wait for work, as ours do."""
+def patient(
+    session: onnxruntime.InferenceSession, threads: int | None = None
+) -> onnxruntime.InferenceSession:
+    """The same session, with so many ``threads`` if given, that sleep while they wait for work, as
+    ours do."""
     options = session.get_session_options()
+    options.intra_op_num_threads = threads or options.intra_op_num_threads
     options.add_session_config_entry(SPINNING, "0")
     # onnxruntime keeps where a session's model is to itself
     return onnxruntime.InferenceSession(

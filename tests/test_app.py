@@ -464,14 +464,14 @@ def heard(event, arguments):
 
 sys.addaudithook(heard)
 import demo.page
-demo.page.KEEP, demo.page.SWEEP = 30, 1
+demo.page.KEEP, demo.page.SWEEP = 20, 1
 import app
 app.main()
 """
 
 
 def test_pictures_are_deleted_and_nobody_is_told(picture: Path, tmp_path: Path) -> None:
-    """With half a minute for the hour that files are kept."""
+    """With twenty seconds for the hour that files are kept."""
     client_module = pytest.importorskip("gradio_client")
     files, asked = tmp_path / "files", tmp_path / "asked"
     with serving("-c", SHORT_LIVED, str(asked), GRADIO_TEMP_DIR=str(files)) as (url, _):

@@ -18,7 +18,7 @@ from picd.glyphs import render_glyphs, typeset
 from picd.images import load_image
 from picd.layout import Mark, PlacedWord, Rule, TextLayout, TextLine, TextStyle
 from picd.mark_coder import HIGHEST, MAX_COLOURS, MAX_MARKS, grid_colour, see_around
-from picd.marks import fit_marks, paint_marks
+from picd.marks import _median, fit_marks, paint_marks
 from picd.rules import paint_rules
 from picd.skeleton_coder import decode_skeleton, encode_skeleton
 
@@ -64,7 +64,7 @@ def painted(*marks: Mark) -> np.ndarray:
     return page
 
 
-def found(picture: np.ndarray, price: float = 100.0, *seen: np.ndarray, **more: float) -> set[Mark]:
+def found(picture: np.ndarray, price: float = 100.0, *seen: np.ndarray, **more) -> set[Mark]:
     return set(fit_marks(picture, painted(), RULES, NO_WORDS, price, *seen, **more))
 
 
@@ -80,6 +80,19 @@ def test_icons_are_found_and_painted_exactly() -> None:
     picture = painted(*icons())
     assert found(picture) == set(icons())
     assert np.array_equal(painted(*found(picture)), picture)
+
+
+def test_palettes_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, palettes = painted(*icons()), {}
+    first = found(picture, palettes=palettes)
+    monkeypatch.setattr("picd.marks._typical", None)  # to call it again would fail
+    assert found(picture, palettes=palettes) == first
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1, max_size=9))
+def test_medians_are_numpys(pixels: list[tuple[int, int, int]]) -> None:
+    colours = np.array(pixels, np.int32)
+    assert _median(colours).tolist() == np.median(colours, 0).astype(int).tolist()
 
 
 def test_an_icon_is_sent_once() -> None:

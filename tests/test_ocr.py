@@ -62,6 +62,7 @@ def test_threads_of_rapidocr_sleep_while_they_wait(rapidocr):
     for part in (rapidocr._engine.text_det, rapidocr._engine.text_rec):
         options = part.session.session.get_session_options()
         assert options.get_session_config_entry(SPINNING) == "0"
+    assert options.intra_op_num_threads == 1  # several lines are read at once instead
 
 
 def test_rapidocr_reads_nothing_on_an_empty_page(rapidocr):
