@@ -84,7 +84,7 @@ class Dresser:
         bits, words = trial.bits(trial.image.quality), word_mask(layout)
         below = typeset_skeleton(layout)
         worth = left_by(self.picture, below, trial.page, bits, price)
-        rules = self._ruler.more(layout.rules, worth, price, room)
+        rules = self._ruler.more(layout.rules, worth, price, room, words)
         if rules != layout.rules:
             layout = replace(layout, rules=rules)
             below = typeset_skeleton(layout)

@@ -131,11 +131,17 @@ class Ruler:
         return _without_false_edges(rules, self.picture, self.words)
 
     def more(
-        self, rules: tuple[Rule, ...], worth: NDArray[np.float32], price: float, room: float | None
+        self,
+        rules: tuple[Rule, ...],
+        worth: NDArray[np.float32],
+        price: float,
+        room: float | None,
+        boxes: NDArray[np.bool_] | None = None,
     ) -> tuple[Rule, ...]:
         """``rules`` and those that are worth it besides, where the picture as it is coded with
         ``rules`` leaves ``worth`` (H, W) of squared error, its bits counted too, and a bit has to
-        mend ``price``. ``room`` are the bits that they share with the picture stream."""
+        mend ``price``. ``room`` are the bits that they share with the picture stream. ``boxes``
+        (H, W) of words may hide the edge of what is beside them."""
         worth = worth.copy()
         if self.words is not None:
             worth[self.words] = 0
@@ -148,9 +154,10 @@ class Ruler:
         areas = {a[:4] + a[5:] for areas in self.found.values() for a in areas}
         areas = [a for a in areas if a[:4] not in have and _sum(sums, *a[:4]) > least]
         areas.sort(key=lambda a: (-_sum(sums, *a[:4]), a))
+        tried = [Rule(*area, self.colours[i]) for *area, i in areas]
         kept, taken = list(rules), 0.0
-        for x0, y0, x1, y1, i in areas:
-            rule = Rule(x0, y0, x1, y1, self.colours[i])
+        for rule in (*self._hidden(worth, boxes), *tried):
+            x0, y0, x1, y1 = rule.x0, rule.y0, rule.x1, rule.y1
             place = np.s_[y0:y1, x0:x1]
             painted = np.empty_like(self.picture[place])
             _paint(painted, Rule(0, 0, x1 - x0, y1 - y0, rule.colour))
@@ -166,7 +173,19 @@ class Ruler:
             worth[place][seen] = error[seen]
             top[place][seen] = _size(rule)
             taken += RULE_BITS
-        return _without_false_edges(tuple(kept), self.picture, self.words)
+        return _without_false_edges(tuple(kept), self.picture, self.words, boxes)
+
+    def _hidden(
+        self, worth: NDArray[np.float32], boxes: NDArray[np.bool_] | None
+    ) -> Iterator[Rule]:
+        """The rows and columns of a picture or panel that boxes of words hide, which show the
+        ground of their line: thin, long, and wrong throughout."""
+        if boxes is None:
+            return
+        wrong = ((worth > CAP**2) & boxes).astype(np.uint8)
+        for x0, y0, x1, y1 in _lines(wrong):
+            seen = self.picture[y0:y1, x0:x1].reshape(-1, 3)
+            yield Rule(x0, y0, x1, y1, tuple(int(v) for v in np.median(seen, 0)))
 
 
 def _size(rule: Rule) -> int:
@@ -174,11 +193,14 @@ def _size(rule: Rule) -> int:
 
 
 def _without_false_edges(
-    rules: tuple[Rule, ...], picture: Picture, words: NDArray[np.bool_] | None
+    rules: tuple[Rule, ...],
+    picture: Picture,
+    words: NDArray[np.bool_] | None,
+    boxes: NDArray[np.bool_] | None = None,
 ) -> tuple[Rule, ...]:
     """The rules but for those that end where the picture does not: within a gradient, a sky or a
     curved band. The worst first, and at a time only such as do not touch: what is beside a rule may
-    be another that goes."""
+    be another that goes. What the ``boxes`` of words hide goes on beside them."""
     rules = list(rules)
     while True:
         skeleton = np.full_like(picture, GREY)
@@ -189,13 +211,20 @@ def _without_false_edges(
         if words is not None:
             top[words] = -1
         shares = [
-            false_share(rule, number, top, skeleton, picture) if number else 0.0
+            false_share(rule, number, top, skeleton, picture)
+            if number and not _is_hidden(rule, boxes)
+            else 0.0
             for number, rule in enumerate(rules)
         ]
         gone = falsest_apart(shares, rules)
         if not gone:
             return tuple(rules)
         rules = [rule for number, rule in enumerate(rules) if number not in gone]
+
+
+def _is_hidden(rule: Rule, boxes: NDArray[np.bool_] | None) -> bool:
+    thin = min(rule.x1 - rule.x0, rule.y1 - rule.y0) <= THICKNESS
+    return thin and boxes is not None and bool(boxes[rule.y0 : rule.y1, rule.x0 : rule.x1].all())
 
 
 def falsest_apart(shares: Sequence[float], areas: Sequence[Rule]) -> list[int]:
@@ -461,11 +490,17 @@ def _areas(
                 x0, y0, x1, y1 = x + x0, y + y0, x + x1, y + y1
                 filled = cv2.countNonZero(mask[y0:y1, x0:x1]) >= FILLED * (x1 - x0) * (y1 - y0)
                 yield kind, left + x0, top + y0, left + x1, top + y1, filled
+    for x0, y0, x1, y1 in _lines(mask):
+        yield 0, left + x0, top + y0, left + x1, top + y1, True
+
+
+def _lines(mask: NDArray[np.uint8]) -> Iterator[tuple[int, int, int, int]]:
+    """The long thin runs (x0, y0, x1, y1) of a mask, across and down."""
     for kernel in (np.ones((1, RUN), np.uint8), np.ones((RUN, 1), np.uint8)):
         runs = cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel)
         for x, y, w, h, area in _components(runs):
             if min(w, h) <= THICKNESS and area > 0.9 * w * h:
-                yield 0, left + x, top + y, left + x + w, top + y + h, True
+                yield x, y, x + w, y + h
 
 
 def _bars(mask: NDArray[np.uint8]) -> Iterator[tuple[int, int, int, int]]:

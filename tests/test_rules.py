@@ -142,6 +142,21 @@ def test_bars_that_hang_together_by_a_frame_are_found():
     assert set(rules_module._bars(mask)) == bars
 
 
+def test_a_row_of_a_picture_that_a_box_of_words_hides_is_a_rule():
+    picture = painted(table()[0])
+    picture[40:100, 60:220] = np.linspace(0, 120, 60).astype(np.uint8)[:, None, None]
+    boxes = np.zeros(picture.shape[:2], bool)
+    boxes[99:115, 60:200] = True  # of a caption right below
+    page = np.where(boxes[..., None], np.uint8(PAPER), picture)
+    worth = ((picture - page.astype(np.float32)) ** 2).sum(-1)
+    ruler = Ruler(picture, np.zeros(picture.shape[:2], bool))
+    paper, hidden = ruler.more(table()[:1], worth, 100.0, None, boxes)
+    assert hidden == Rule(60, 99, 200, 100, (120, 120, 120))
+    # it ends where the picture goes on, but what is there is not seen
+    assert ruler.more((paper, hidden), np.zeros_like(worth), 100.0, None, boxes) == (paper, hidden)
+    assert ruler.more(table()[:1], worth, 1e6, None, boxes) == table()[:1]
+
+
 def test_more_rules_are_those_that_the_picture_stream_does_badly():
     lines = [Rule(40, 60, 240, 61, INK), Rule(40, 90, 240, 91, INK)]
     panel = Rule(20, 40, 260, 120, PANEL)
