@@ -69,6 +69,8 @@ MAX_FITTED = 160
 """At most so many rules are fitted."""
 RULE_BITS = 24.0
 """About what a rule costs."""
+MOST_BY_LETTERS = 0.3
+"""Share of a hidden line that may be beside letters."""
 FALSE, FAINT = 0.4, 8
 """Share of a rule's sides at which the picture may have less than half of its edge, and levels that
 are no edge."""
@@ -179,11 +181,15 @@ class Ruler:
         self, worth: NDArray[np.float32], boxes: NDArray[np.bool_] | None
     ) -> Iterator[Rule]:
         """The rows and columns of a picture or panel that boxes of words hide, which show the
-        ground of their line: thin, long, and wrong throughout."""
-        if boxes is None:
+        ground of their line: thin, long, and wrong throughout. What goes along letters is a stem
+        or bar of theirs that was set a little beside its place."""
+        if boxes is None or self.words is None:
             return
         wrong = ((worth > CAP**2) & boxes).astype(np.uint8)
+        by_letters = cv2.dilate(self.words.astype(np.uint8), np.ones((3, 3), np.uint8))
         for x0, y0, x1, y1 in _lines(wrong):
+            if by_letters[y0:y1, x0:x1].mean() > MOST_BY_LETTERS:
+                continue
             seen = self.picture[y0:y1, x0:x1].reshape(-1, 3)
             yield Rule(x0, y0, x1, y1, tuple(int(v) for v in np.median(seen, 0)))
 

@@ -29,11 +29,12 @@ def run(*arguments: object, **options) -> subprocess.CompletedProcess:
     )  # fmt: skip
 
 
-def assert_one_line_error(result: subprocess.CompletedProcess) -> None:
-    assert result.returncode == 2, result
-    assert result.stdout == ""
-    assert len(result.stderr.splitlines()) == 1, result.stderr
-    assert "error: " in result.stderr
+def assert_one_line_error(capfd: pytest.CaptureFixture, *arguments: object) -> None:
+    capfd.readouterr()
+    status = main([*map(str, arguments)])
+    out, err = capfd.readouterr()
+    assert (status, out, len(err.splitlines())) == (2, "", 1), err
+    assert "error: " in err
 
 
 def test_encode_info_decode(picture: Path, tmp_path: Path) -> None:
@@ -126,18 +127,18 @@ def test_bad_verbs(arguments: list[str], capsys) -> None:
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_bad_inputs(tmp_path: Path, picture: Path) -> None:
+def test_bad_inputs(tmp_path: Path, picture: Path, capfd) -> None:
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.png").write_text("no picture")
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
     (tmp_path / "half.png").write_bytes(picture.read_bytes()[:400])
     before = sorted(tmp_path.iterdir())
     for name in ("none.png", "empty.png", "text.png", "dot.png", "half.png"):
-        assert_one_line_error(run("encode", tmp_path / name))
+        assert_one_line_error(capfd, "encode", tmp_path / name)
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_bad_streams(tmp_path: Path, picture: Path) -> None:
+def test_bad_streams(tmp_path: Path, picture: Path, capfd) -> None:
     assert main(["encode", str(picture)]) == 0
     data = picture.with_suffix(".picd").read_bytes()
     bad = {
@@ -151,21 +152,22 @@ def test_bad_streams(tmp_path: Path, picture: Path) -> None:
         file = tmp_path / f"{name}.picd"
         file.write_bytes(content)
         for verb in ("decode", "info"):
-            assert_one_line_error(run(verb, file))
+            assert_one_line_error(capfd, verb, file)
     assert not list(tmp_path.glob("*.render.png"))
 
 
-def test_unwritable_output(tmp_path: Path, picture: Path) -> None:
-    assert_one_line_error(run("encode", picture, "-o", tmp_path / "missing" / "x.picd"))
-    assert_one_line_error(run("encode", picture, "-o", tmp_path))
-    assert_one_line_error(run("encode", picture, "-o", picture))
-    assert_one_line_error(run("decode", picture, "-o", tmp_path / "x.jpg"))
+def test_unwritable_output(tmp_path: Path, picture: Path, capfd) -> None:
+    assert_one_line_error(capfd, "encode", picture, "-o", tmp_path / "missing" / "x.picd")
+    assert_one_line_error(capfd, "encode", picture, "-o", tmp_path)
+    assert_one_line_error(capfd, "encode", picture, "-o", picture)
+    assert_one_line_error(capfd, "decode", picture, "-o", tmp_path / "x.jpg")
     assert list(tmp_path.iterdir()) == [picture]
 
 
 def test_missing_weights(tmp_path: Path, picture: Path) -> None:
-    environment = os.environ | {"PICD_MODELS": str(tmp_path / "no-models")}
-    assert_one_line_error(run("encode", picture, env=environment))
+    result = run("encode", picture, env=os.environ | {"PICD_MODELS": str(tmp_path / "no-models")})
+    assert (result.returncode, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) == 1 and "error: " in result.stderr, result.stderr
 
 
 def test_closed_pipe_and_interrupt(picture: Path, monkeypatch, capsys) -> None:
