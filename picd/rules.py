@@ -8,9 +8,10 @@ skeleton, which is nothing over most of the page.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import astuple, dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -59,10 +60,18 @@ does not, and a staircase of rectangles is no band. (Example chart: SSIMULACRA2 
 RING, FLAT_RING, LEAST_FLAT = 8, 0.12, 0.3
 """Share of the pixels within so many of an area that have to equal their neighbours, and share of
 those of the area itself or of both together."""
-MAX_SPOILT = 0.1
-"""A rule may spoil so much of what it mends: more, and the area is no rectangle."""
-RADII = (0, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
-"""Radii of corners, in pixels: part of the bitstream."""
+MAX_SPOILT, SPOILT_BY_CORNERS = 0.1, 0.35
+"""A rule may spoil so much of what it mends: more, and the area is no rectangle; and so much before
+its corners are round: those of a disc are 0.27 of it."""
+ROUND_ENDS, LARGEST_ROUND = 255, 512
+LARGEST_RADIUS = 64
+RADII = (0, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, LARGEST_RADIUS, ROUND_ENDS)
+"""Radii of corners, in pixels: part of the bitstream. The last is half the shorter side,
+whatever it is, of at most 512: pills and discs."""
+ROUND_FILL, CORNER = 0.6, 10
+"""Share of its bounding box that an area of one colour has to cover to be tried with round ends: a
+disc covers 0.79 of it, and there may be letters on it; and the part of the shorter side by which
+its corners are missing."""
 ROUND_PRICE = 60
 """Levels times pixels that rounder corners have to mend."""
 MAX_FITTED = 160
@@ -150,6 +159,9 @@ class Ruler:
         top = np.zeros(worth.shape, np.int64)  # the size of the rule that is seen
         for rule in rules:
             top[rule.y0 : rule.y1, rule.x0 : rule.x1] = _size(rule)
+        skeleton = np.full_like(self.picture, GREY)
+        for rule in rules:
+            _paint(skeleton, rule)
         have = {(r.x0, r.y0, r.x1, r.y1) for r in rules}
         sums = cv2.integral(worth, sdepth=cv2.CV_64F)
         least = price * RULE_BITS
@@ -176,6 +188,16 @@ class Ruler:
             top[place][seen] = _size(rule)
             taken += RULE_BITS
         return _without_false_edges(tuple(kept), self.picture, self.words, boxes)
+
+    def _with(self, rule: Rule, skeleton: Picture) -> tuple[Picture, NDArray[np.float32]]:
+        """The place of a rule with it painted, and the squared error (h, w) that it leaves."""
+        place = np.s_[rule.y0 : rule.y1, rule.x0 : rule.x1]
+        painted = skeleton[place].copy()
+        _paint(painted, replace(rule, x0=0, y0=0, x1=rule.x1 - rule.x0, y1=rule.y1 - rule.y0))
+        error = squared_distance(self.picture[place], painted)
+        if self.words is not None:
+            error[self.words[place]] = 0
+        return painted, error
 
     def _hidden(
         self, worth: NDArray[np.float32], boxes: NDArray[np.bool_] | None
@@ -300,19 +322,33 @@ class _Search:
         error = self.errors[ground].copy()
         for x0, y0, x1, y1, _, i in self.areas:
             place = np.s_[y0:y1, x0:x1]
-            change = error[place].astype(np.int16) - self.errors[i][place]
-            covered = (change < 0) & (self.own[place] >= (x1 - x0) * (y1 - y0))
-            spoilt, mended = -int(change[covered].sum()), int(change[change > 0].sum())
-            if mended - spoilt <= self.price or spoilt > MAX_SPOILT * mended:
+            spoilt, mended = self._balance(place, error[place], self.errors[i][place])
+            if mended - spoilt <= self.price or spoilt > SPOILT_BY_CORNERS * mended:
                 continue
             rule = _rounded(Rule(x0, y0, x1, y1, self.colours[i]), self.picture, skeleton)
+            place = np.s_[rule.y0 : rule.y1, rule.x0 : rule.x1]
+            before = skeleton[place].copy()
             _paint(skeleton, rule)
-            error[place] = _error(self.picture[place], skeleton[place])
+            after = _error(self.picture[place], skeleton[place])
             if self.words is not None:
-                error[place][self.words[place]] = 0
+                after[self.words[place]] = 0
+            if spoilt > MAX_SPOILT * mended:  # before its corners were round
+                spoilt, mended = self._balance(place, error[place], after)
+            if spoilt > MAX_SPOILT * mended:
+                skeleton[place] = before
+                continue
+            error[place] = after
             rules.append(rule)
             gains.append(mended - spoilt)
         return int(error.sum(dtype=np.int64)), self._worth(rules, gains)
+
+    def _balance(
+        self, place: tuple[slice, slice], before: NDArray[np.uint8], after: NDArray[np.uint8]
+    ) -> tuple[int, int]:
+        """What a rule at ``place`` spoils that no smaller area mends again, and what it mends."""
+        change = before.astype(np.int16) - after
+        spoilt = (change < 0) & (self.own[place] >= change.size)
+        return -int(change[spoilt].sum()), int(change[change > 0].sum())
 
     def _worth(self, rules: list[Rule], gains: list[float]) -> tuple[Rule, ...]:
         """Without those that later rules have covered (what is left of each must still pay), and at
@@ -352,12 +388,15 @@ def paint_rules(layout: TextLayout) -> Picture:
 
 def _paint(skeleton: Picture, rule: Rule) -> None:
     area = skeleton[rule.y0 : rule.y1, rule.x0 : rule.x1]
-    side = min(rule.radius, *area.shape[:2])
+    shorter = min(area.shape[:2])
+    round_ends = rule.radius == ROUND_ENDS
+    diameter = min(shorter, LARGEST_ROUND) if round_ends else 2 * rule.radius
+    side = min(-(-diameter // 2), shorter)
     kept = [area[corner].copy() for corner in _corners(side)] if side else []
     cv2.rectangle(skeleton, (rule.x0, rule.y0), (rule.x1 - 1, rule.y1 - 1), rule.colour, cv2.FILLED)
     for corner, before in zip(_corners(side), kept, strict=False):
         # integers only: the same pixels on every machine
-        cover = _corner_cover(rule.radius)[:side, :side, None]
+        cover = _corner_cover(diameter)[:side, :side, None].astype(np.int64)
         mixed = cover * np.array(rule.colour) + (255 - cover) * before.astype(np.int64)
         area[corner] = (mixed + 127) // 255
 
@@ -368,25 +407,26 @@ def _corners(side: int) -> list[tuple[slice, slice]]:
     return [(rows, columns) for rows in (first, last) for columns in (first, last)]
 
 
-@cache
-def _corner_cover(radius: int) -> NDArray[np.int64]:
-    """Coverage 0..255 (radius, radius) of the top left corner of a rounded rectangle, by counting
-    4 x 4 points a pixel."""
-    points = 2 * np.arange(4 * radius) + 1 - 8 * radius  # eighths of a pixel from the centre
-    inside = points[:, None] ** 2 + points[None] ** 2 <= (8 * radius) ** 2
-    return inside.reshape(radius, 4, radius, 4).sum((1, 3)) * 255 // 16
+@lru_cache(maxsize=64)
+def _corner_cover(diameter: int) -> NDArray[np.uint8]:
+    """Coverage 0..255 (n, n) of the top left corner of a rounded rectangle, n half the diameter
+    rounded up, by counting 4 x 4 points a pixel."""
+    side = -(-diameter // 2)
+    points = 2 * np.arange(4 * side) + 1 - 4 * diameter  # eighths of a pixel from the centre
+    inside = points[:, None] ** 2 + points[None] ** 2 <= (4 * diameter) ** 2
+    return (inside.reshape(side, 4, side, 4).sum((1, 3)) * 255 // 16).astype(np.uint8)
 
 
 def _rounded(rule: Rule, picture: Picture, skeleton: Picture) -> Rule:
     """``rule`` with the radius whose corners look most like the picture's."""
-    sides = min(rule.x1 - rule.x0, rule.y1 - rule.y0)
+    shorter = min(rule.x1 - rule.x0, rule.y1 - rule.y0)
     place = np.s_[rule.y0 : rule.y1, rule.x0 : rule.x1]
-    most = min(max(RADII), sides // 2)
+    most = min(LARGEST_RADIUS, shorter // 2)
     if most < RADII[1]:
         return rule
     found, below = (_four_corners(image[place], most) for image in (picture, skeleton))
     best, least = rule, None
-    for radius in RADII:
+    for radius in RADII[:-1]:
         if radius > most or (least is not None and least <= ROUND_PRICE):
             break
         painted = below.copy()
@@ -394,7 +434,32 @@ def _rounded(rule: Rule, picture: Picture, skeleton: Picture) -> Rule:
         wrong = int(_error(found, painted).sum(dtype=np.int64))
         if least is None or wrong < least - ROUND_PRICE:
             best, least = replace(rule, radius=radius), wrong
-    return best
+    nearly_round = 4 * best.radius >= min(shorter, LARGEST_RADIUS)
+    return _with_round_ends(best, picture, skeleton) if nearly_round else best
+
+
+def _with_round_ends(rule: Rule, picture: Picture, skeleton: Picture) -> Rule:
+    """``rule`` with round ends if that looks more like the picture, and then with a pixel more on
+    any side: the outermost of a disc are not quite of its colour."""
+    height, width = picture.shape[:2]
+    left, top = max(rule.x0 - 1, 0), max(rule.y0 - 1, 0)
+    place = np.s_[top : rule.y1 + 1, left : rule.x1 + 1]
+
+    def wrong(trial: Rule) -> int:
+        painted = skeleton[place].copy()
+        x0, y0, x1, y1 = trial.x0 - left, trial.y0 - top, trial.x1 - left, trial.y1 - top
+        _paint(painted, replace(trial, x0=x0, y0=y0, x1=x1, y1=y1))
+        return int(_error(picture[place], painted).sum(dtype=np.int64))
+
+    trials = {
+        Rule(
+            max(rule.x0 - a, 0), max(rule.y0 - b, 0), min(rule.x1 + c, width),
+            min(rule.y1 + d, height), rule.colour, ROUND_ENDS,
+        )
+        for a, b, c, d in itertools.product((0, 1), repeat=4)
+    }  # fmt: skip
+    best = min(sorted(trials, key=astuple), key=wrong)
+    return best if wrong(best) < wrong(rule) - ROUND_PRICE else rule
 
 
 def _four_corners(area: Picture, side: int) -> Picture:
@@ -490,6 +555,9 @@ def _areas(
                 held = _least_held(joined, x + x0, y + y0, x + x1, y + y1) >= HELD
                 if held or min(x1 - x0, y1 - y0) <= THICKNESS:
                     areas.append((gap, x0, y0, x1, y1))
+                whole = gap, 0, 0, w, h
+                if area >= ROUND_FILL * w * h and whole not in areas and _is_round(place):
+                    areas.append(whole)
             if not gap and LARGE <= area < FILLED * w * h:
                 areas += ((BARS, *bar) for bar in _bars(place))
             for kind, x0, y0, x1, y1 in areas:
@@ -542,6 +610,21 @@ def _without_tips(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
             break
         x0, y0, x1, y1 = (int(v) for v in (x0 + cut[0], y0 + cut[1], x0 + cut[2], y0 + cut[3]))
     return x0, y0, x1, y1
+
+
+def _is_round(mask: NDArray[np.uint8]) -> bool:
+    """Whether a mask reaches the middles of its four sides, but one of its corners at most: what is
+    said in a chat may hang together with who says it."""
+    height, width = mask.shape
+    side = min(height, width) // CORNER
+    if not side:
+        return False
+    ends = (slice(None, side), slice(-side, None))
+    middles = (slice((n - side) // 2, (n + side) // 2) for n in mask.shape)
+    rows, columns = middles
+    reached = (mask[0, columns], mask[-1, columns], mask[rows, 0], mask[rows, -1])
+    filled = sum(bool(mask[top, left].any()) for top in ends for left in ends)
+    return filled <= 1 and all(side.any() for side in reached)
 
 
 def _least_held(mask: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> float:
