@@ -1,5 +1,5 @@
 """Words of several inks as pieces of one ink each: ``user@host:~/folder$``, ``print("text")``; and
-words with a space within that the engine did not see.
+words with a space within that the engine did not see, or a dot between two spaces.
 
 Reading engines part words at spaces, but editors and terminals change colour within them. Between a
 ground and one ink colours lie on a line; so the columns of a word's ink are told in parts, each
@@ -36,6 +36,9 @@ WIDE, WIDER, FITS = 0.4, 2.0, 0.15
 """A gap of so many heights of a word's box, so many times as wide as any other of its ink, is a
 space that the engine did not see, ``[ 81%]``, if what is on both sides is as wide as its letters,
 to so many heights."""
+SEPARATORS, BESIDE_SEPARATOR = "·•|", 0.2
+"""What stands between words, and how many heights of its box it is from them if there are spaces,
+which engines do not see beside it; without them it is half of that at most."""
 PHOTOGRAPH = 0.42
 """Share of a word's box that has its ground's colour, below which there is a photograph behind."""
 TOUCHING = 6
@@ -52,7 +55,8 @@ def in_pieces(image: NDArray[np.uint8], words: Iterable[Word]) -> list[Word]:
     return [
         piece
         for word in words
-        for part in _at_spaces(image, word)
+        for between in _at_separators(image, word)
+        for part in _at_spaces(image, between)
         for piece in _pieces(image, part)
     ]
 
@@ -78,6 +82,26 @@ def _seen(image: NDArray[np.uint8], word: Word, rows: float) -> tuple[int, Doubl
 def _inked(away: Doubles) -> NDArray[np.bool_]:
     """The columns with ink."""
     return (away * away).sum(2).max(0, initial=0) > INKED**2
+
+
+def _at_separators(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
+    """A word cut before and after those of its :data:`SEPARATORS` that have a space on each side,
+    ``Haugen·6``."""
+    found = [k for k, letter in enumerate(word.text[1:-1], 1) if letter in SEPARATORS]
+    x0, away = _seen(image, word, 0.0) if found else (0, np.zeros((0, 0, 3)))
+    inked = _inked(away)
+    inks = stretches(inked)
+    places = _laid_best(word.text, inks)
+    x, y, width, height = word.box
+    cuts = [(0, x)]
+    for k in found if len(places) else ():
+        before, after = np.searchsorted(inks[:, 0], places[k - 1 : k + 1])
+        gaps = inks[[before, after], 0] - inks[[before - 1, after - 1], 1]
+        if after == before + 1 and gaps.min() >= BESIDE_SEPARATOR * height:
+            cuts += [(k, x0 + places[k - 1]), (k + 1, x0 + places[k])]
+    cuts.append((len(word.text), x + width))
+    for (start, left), (end, right) in itertools.pairwise(cuts):
+        yield word.part(start, end, (left, y, right - left, height))
 
 
 def _at_spaces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
@@ -176,13 +200,19 @@ def _told_best(total: Doubles) -> list[int]:
 def _letters_before(text: str, inked: NDArray[np.bool_], cuts: NDArray[np.intp]) -> list[int]:
     """How many letters of ``text`` come before each of the ``cuts`` between ``inked`` columns;
     fewer of these if there is no place between two letters for each."""
-    inks = stretches(inked)
-    _, places = min(
-        (_laid_over(face, text, inks) for face in (PROPORTIONAL, FIXED)), key=lambda laid: laid[0]
-    )
+    places = _laid_best(text, stretches(inked))
     if not len(places):
         return []
     return np.unique(np.abs(places - cuts[:, None]).argmin(1) + 1).tolist()
+
+
+def _laid_best(text: str, inks: NDArray[np.intp]) -> Doubles:
+    """The columns of :func:`_laid_over` for the face, of either kind, that is less off; none
+    without ink."""
+    if not len(inks):
+        return np.zeros(0)
+    laid = (_laid_over(face, text, inks) for face in (PROPORTIONAL, FIXED))
+    return min(laid, key=lambda each: each[0])[1]
 
 
 def _laid_over(face: int, text: str, inks: NDArray[np.intp]) -> tuple[float, Doubles]:

@@ -78,7 +78,7 @@ MAX_FITTED = 160
 """At most so many rules are fitted."""
 RULE_BITS = 24.0
 """About what a rule costs."""
-MOST_BY_LETTERS = 0.3
+MOST_BY_LETTERS = 0.7
 """Share of a hidden line that may be beside letters."""
 FALSE, FAINT = 0.4, 8
 """Share of a rule's sides at which the picture may have less than half of its edge, and levels that
