@@ -78,8 +78,6 @@ MAX_FITTED = 160
 """At most so many rules are fitted."""
 RULE_BITS = 24.0
 """About what a rule costs."""
-MOST_BY_LETTERS = 0.7
-"""Share of a hidden line that may be beside letters."""
 FALSE, FAINT = 0.4, 8
 """Share of a rule's sides at which the picture may have less than half of its edge, and levels that
 are no edge."""
@@ -203,15 +201,11 @@ class Ruler:
         self, worth: NDArray[np.float32], boxes: NDArray[np.bool_] | None
     ) -> Iterator[Rule]:
         """The rows and columns of a picture or panel that boxes of words hide, which show the
-        ground of their line: thin, long, and wrong throughout. What goes along letters is a stem
-        or bar of theirs that was set a little beside its place."""
-        if boxes is None or self.words is None:
+        ground of their line: thin, long, and wrong throughout."""
+        if boxes is None:
             return
         wrong = ((worth > CAP**2) & boxes).astype(np.uint8)
-        by_letters = cv2.dilate(self.words.astype(np.uint8), np.ones((3, 3), np.uint8))
         for x0, y0, x1, y1 in _lines(wrong):
-            if by_letters[y0:y1, x0:x1].mean() > MOST_BY_LETTERS:
-                continue
             seen = self.picture[y0:y1, x0:x1].reshape(-1, 3)
             yield Rule(x0, y0, x1, y1, tuple(int(v) for v in np.median(seen, 0)))
 
@@ -434,7 +428,7 @@ def _rounded(rule: Rule, picture: Picture, skeleton: Picture) -> Rule:
         wrong = int(_error(found, painted).sum(dtype=np.int64))
         if least is None or wrong < least - ROUND_PRICE:
             best, least = replace(rule, radius=radius), wrong
-    nearly_round = 4 * best.radius >= min(shorter, LARGEST_RADIUS)
+    nearly_round = 4 * best.radius >= shorter or best.radius == LARGEST_RADIUS
     return _with_round_ends(best, picture, skeleton) if nearly_round else best
 
 
@@ -444,12 +438,17 @@ def _with_round_ends(rule: Rule, picture: Picture, skeleton: Picture) -> Rule:
     height, width = picture.shape[:2]
     left, top = max(rule.x0 - 1, 0), max(rule.y0 - 1, 0)
     place = np.s_[top : rule.y1 + 1, left : rule.x1 + 1]
+    # All that differs is at the ends, as long as the shorter side: what is between is left out.
+    longest = min(rule.x1 - rule.x0, rule.y1 - rule.y0) + 4
+    cut = tuple(max(n - 2 * longest, 0) for n in picture[place].shape[:2])
+    found, below = (_ends(image[place], longest) for image in (picture, skeleton))
 
     def wrong(trial: Rule) -> int:
-        painted = skeleton[place].copy()
-        x0, y0, x1, y1 = trial.x0 - left, trial.y0 - top, trial.x1 - left, trial.y1 - top
+        painted = below.copy()
+        x0, y0 = trial.x0 - left, trial.y0 - top
+        x1, y1 = trial.x1 - left - cut[1], trial.y1 - top - cut[0]
         _paint(painted, replace(trial, x0=x0, y0=y0, x1=x1, y1=y1))
-        return int(_error(picture[place], painted).sum(dtype=np.int64))
+        return int(_error(found, painted).sum(dtype=np.int64))
 
     trials = {
         Rule(
@@ -460,6 +459,15 @@ def _with_round_ends(rule: Rule, picture: Picture, skeleton: Picture) -> Rule:
     }  # fmt: skip
     best = min(sorted(trials, key=astuple), key=wrong)
     return best if wrong(best) < wrong(rule) - ROUND_PRICE else rule
+
+
+def _ends(area: Picture, longest: int) -> Picture:
+    """An area without what is further than ``longest`` from two of its ends."""
+    for axis, length in enumerate(area.shape[:2]):
+        if length > 2 * longest:
+            ends = np.s_[:longest], np.s_[length - longest :]
+            area = np.concatenate([area.swapaxes(0, axis)[end] for end in ends]).swapaxes(0, axis)
+    return area
 
 
 def _four_corners(area: Picture, side: int) -> Picture:

@@ -55,6 +55,22 @@ def texts(found):
     return [("|" if word.joined else "") + word.text for word in found]
 
 
+@pytest.mark.parametrize("name", ["Open Sans", "Liberation Mono", "Noto Serif"])
+@pytest.mark.parametrize("dot", ["·", "•"])
+def test_a_dot_between_spaces_is_a_word(name, dot):
+    apart = f"Haugen {dot} 6 {dot} min"
+    picture, _, words = page_of([((apart, BLACK),)], NAMES[name], WHITE)
+    spaced = replace(words[0], text=apart.replace(" ", ""))  # as engines read it
+    found = in_pieces(picture, [spaced])
+    assert texts(found) == ["Haugen", dot, "6", dot, "min"]
+    for before, after in itertools.pairwise(found):
+        assert before.box[0] + before.box[2] == pytest.approx(after.box[0])
+    assert in_pieces(np.full_like(picture, 255), [spaced]) == [spaced]
+    if name != "Liberation Mono":
+        picture, _, words = page_of([((f"co{dot}lega", BLACK),)], NAMES[name], WHITE)
+        assert in_pieces(picture, words) == words
+
+
 @pytest.mark.parametrize("name", ["DejaVu Sans Mono", "Liberation Mono", "Open Sans"])
 @pytest.mark.parametrize("aside", [-2, 0, 2])
 def test_a_prompt_is_cut_where_its_colours_change(name, aside):

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageDraw
 
 from demo.picture_input import example_path
 from picd import rules as rules_module
 from picd.errors import BitstreamError
 from picd.images import load_image
 from picd.layout import Rule, TextLayout
-from picd.rules import GREY, RADII, Ruler, fit_rules, paint_rules
+from picd.rules import GREY, RADII, ROUND_ENDS, Ruler, fit_rules, paint_rules
 from picd.skeleton_coder import decode_skeleton, encode_skeleton
 
 WIDTH, HEIGHT = 320, 200
@@ -155,6 +156,36 @@ def test_a_row_of_a_picture_that_a_box_of_words_hides_is_a_rule():
     # it ends where the picture goes on, but what is there is not seen
     assert ruler.more((paper, hidden), np.zeros_like(worth), 100.0, None, boxes) == (paper, hidden)
     assert ruler.more(table()[:1], worth, 1e6, None, boxes) == table()[:1]
+
+
+def drawn_round(*shapes: tuple[tuple[int, int, int, int], float, tuple[int, ...]]) -> np.ndarray:
+    """Rounded rectangles (x0, y0, x1, y1) as Pillow draws them sixteen times as large."""
+    paper = Image.new("RGB", (16 * WIDTH, 16 * HEIGHT), PAPER)
+    draw = ImageDraw.Draw(paper)
+    for (x0, y0, x1, y1), radius, colour in shapes:
+        box = 16 * x0, 16 * y0, 16 * x1 - 1, 16 * y1 - 1
+        draw.rounded_rectangle(box, 16 * radius, fill=colour)
+    return np.array(paper.resize((WIDTH, HEIGHT), Image.Resampling.BOX))
+
+
+@pytest.mark.parametrize("size", [17, 34, 41, 42, 75, 120])
+@pytest.mark.parametrize("length", [0, 1, 130])
+def test_discs_and_pills_are_one_rule_to_the_pixel(size: int, length: int):
+    box = 40, 30, 40 + size + length, 30 + size
+    picture = drawn_round((box, size / 2, (200, 60, 80)))
+    cut = picture.copy()
+    cut[30 + size // 2 - 2 : 30 + size // 2 + 2, 45:50] = 255  # something on it
+    for seen in (picture, cut):
+        rules = fit_rules(seen, price=300)[:2]
+        assert rules[1] == Rule(*box, (200, 60, 80), ROUND_ENDS)
+        assert np.abs(painted(*rules).astype(int) - picture).max() < 24
+
+
+def test_a_balloon_has_three_round_corners():
+    balloon = (40, 30, 240, 70), 16, (90, 60, 200)
+    corner = (222, 30, 240, 48), 0, (90, 60, 200)
+    paper, found = fit_rules(drawn_round(balloon, corner), price=300)[:2]
+    assert found == Rule(*balloon[0], (90, 60, 200), 16)
 
 
 def test_more_rules_are_those_that_the_picture_stream_does_badly():
