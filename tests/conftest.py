@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -28,6 +29,14 @@ def require_program(*names: str) -> str:
 @pytest.fixture
 def tesseract() -> str:
     return require_program("tesseract")
+
+
+@pytest.fixture(scope="module")
+def batches_made_here() -> Iterator[None]:
+    """Training makes its batches itself: to start a process for them takes longer than a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("picd.training.data.BESIDE", 0)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -74,7 +74,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, base: Path, page: np.ndarray) -> Path:
+def run(
+    tmp_path_factory: pytest.TempPathFactory,
+    base: Path,
+    page: np.ndarray,
+    batches_made_here: None,
+) -> Path:
     """A few training steps on one page, interrupted once, by the command."""
     folder = tmp_path_factory.mktemp("run")
     cache, codec_run = folder / "cache", folder / "codec"

@@ -28,6 +28,7 @@ from picd.prompt import prompt_bytes
 from picd.rules import GREY
 from picd.training import __main__ as training
 from picd.training import codec as codec_stage
+from picd.training import data
 from picd.training import entropy as entropy_stage
 from picd.training import renderer as renderer_stage
 from picd.training.ablate import VARIANTS, Ablation, ControlRenderer, forgetful
@@ -35,6 +36,8 @@ from picd.training.checkpoints import averaged, load_averaged
 from picd.training.data import CHANNELS, Batch, Crops
 from picd.training.prepare import imperfect, with_glyphs
 from picd.training.unpack import unpack
+
+pytestmark = pytest.mark.usefixtures("batches_made_here")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +53,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, page: np.ndarray) -> Path:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+def runs(tmp_path_factory: pytest.TempPathFactory, cache: Path, batches_made_here: None) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     options = {"device": torch.device("cpu"), "crop": 64, "batch": 4}
     codec_stage.train(
@@ -72,7 +75,10 @@ def _losses(folder: Path) -> list[float]:
     return [float(line.split(",")[column]) for line in lines[1:]]
 
 
-def test_training_lowers_the_loss_and_resumes(runs: Path, cache: Path) -> None:
+def test_training_lowers_the_loss_and_resumes(
+    runs: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "BESIDE", 1)  # as trainings are
     folder = runs / "codec"
     steps = torch.load(folder / "checkpoint.pt", weights_only=True)["step"]
     codec_stage.train(

@@ -31,6 +31,8 @@ SCREENS = {"screen": 0.4, "page": 0.6}
 CROPS_PER_PICTURE = 2
 """Opening a picture costs more than cutting a crop from it."""
 REFRESH_BATCHES = 500
+BESIDE = 1
+"""Processes that make batches beside training; 0: training makes them itself."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,15 @@ class Batch:
         return replace(self, glyphs=torch.zeros_like(self.glyphs), prompt=prompt)
 
 
+def made_beside(dataset: IterableDataset, ahead: int) -> Iterator:
+    """The items of an endless dataset, made up to so many ahead by a process of their own."""
+    if not BESIDE:
+        return iter(dataset)
+    # a forked child of a process with busy threads can inherit a lock that nobody releases
+    options = {"num_workers": BESIDE, "prefetch_factor": ahead, "multiprocessing_context": "spawn"}
+    return iter(DataLoader(dataset, batch_size=None, **options))
+
+
 class Crops(IterableDataset):
     """An endless source of random batches; ``loader`` reads ahead in a process of its own.
 
@@ -101,9 +112,7 @@ class Crops(IterableDataset):
         self.shares = shares / shares.sum()
 
     def loader(self) -> Iterator[Batch]:
-        # a forked child of a process with busy threads can inherit a lock that nobody releases
-        options = {"num_workers": 1, "prefetch_factor": 6, "multiprocessing_context": "spawn"}
-        return iter(DataLoader(self, batch_size=None, **options))
+        return made_beside(self, ahead=6)
 
     def __iter__(self) -> Iterator[Batch]:
         while True:

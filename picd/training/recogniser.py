@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from picd.errors import PicdError
 from picd.font_metrics import FACES, glyph_metrics
@@ -26,6 +26,7 @@ from picd.nets.profiles import Profile
 from picd.nets.recogniser import Recogniser
 from picd.reading import CELL, CLASSES, X_HEIGHT, Character, read
 from picd.training.checkpoints import Run
+from picd.training.data import made_beside
 
 IGNORE = 255
 NONE_WEIGHT = 0.15
@@ -99,8 +100,7 @@ class LabelledCrops(IterableDataset):
         self.labels: dict[Path, np.ndarray] = {}
 
     def loader(self) -> Iterator[tuple[Tensor, Tensor]]:
-        options = {"num_workers": 1, "prefetch_factor": 8, "multiprocessing_context": "spawn"}
-        return iter(DataLoader(self, batch_size=None, **options))
+        return made_beside(self, ahead=8)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         while True:
