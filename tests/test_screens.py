@@ -46,11 +46,19 @@ def test_viewport_can_be_fixed():
 
 
 def test_kind_can_be_fixed():
-    """Banners come only then: else the pages of a seed would be others."""
+    """Banners and phones come only then: else the pages of a seed would be others."""
     pages = [page_html(3, index, kind="banner") for index in range(4)]
     assert {page.kind for page in pages} == {"banner"}
     assert all("<h1" in page.html and "url(&quot;data:" in page.html for page in pages)
-    assert not any(page_html(3, index).kind == "banner" for index in range(100))
+    assert not any(page_html(3, index).kind in ("banner", "phone") for index in range(100))
+
+
+def test_phones_are_upright_and_dense():
+    pages = [page_html(3, index, kind="phone") for index in range(24)]
+    assert {page.scale for page in pages} == {2, 3}
+    assert all(page.height > 2 * page.width - 20 for page in pages)
+    signs = ("Message</div>", "›</span>", "h</span></div>", "min read")
+    assert all(any(sign in page.html for page in pages) for sign in signs)
 
 
 @pytest.mark.parametrize(

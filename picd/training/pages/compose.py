@@ -16,14 +16,15 @@ from picd.training.pages.theme import Theme, hsl
 KINDS = {
     "article": 9, "table": 7, "dashboard": 8, "form": 6, "code": 9, "terminal": 6, "chat": 6,
     "mail": 6, "settings": 6, "dialog": 7, "files": 5, "docs": 9, "sheet": 5, "menus": 7,
-    "cards": 5, "slide": 4, "plot": 4, "banner": 0,
+    "cards": 5, "slide": 4, "plot": 4, "banner": 0, "phone": 0,
 }  # fmt: skip
-"""Kinds of pages (templates/KIND.html) and how often each comes: banners only where they are asked
-for, so that the pages of a seed stay those that earlier figures are from."""
+"""Kinds of pages (templates/KIND.html) and how often each comes: banners and phones only where they
+are asked for, so that the pages of a seed stay those that earlier figures are from."""
 
 VIEWPORTS = (
     (1024, 768), (1280, 720), (1280, 800), (1366, 768), (1440, 900), (960, 640), (800, 600),
 )  # fmt: skip
+PHONES = (360, 740), (375, 812), (390, 844), (412, 915)
 CELLS = (
     "word", "title", "name", "number", "price", "percent", "date", "time", "email", "file", "size",
     "country", "count", "hash", "code", "version", "label", "job", "phone", "company", "place",
@@ -61,9 +62,11 @@ def page_html(
     rng = Random(f"page {seed} {index}")
     scale = 2 if rng.random() < 0.2 else 1
     drawn_width, drawn_height = _viewport(rng, scale)
-    width, height = width or drawn_width, height or drawn_height
     drawn_kind = rng.choices(list(KINDS), KINDS.values())[0]
     kind = kind or drawn_kind
+    if kind == "phone":
+        (drawn_width, drawn_height), scale = rng.choice(PHONES), rng.choice((2, 3))
+    width, height = width or drawn_width, height or drawn_height
     theme, writer = Theme.random(rng), Writer(rng)
     html = (
         _environment()
