@@ -32,10 +32,10 @@ MOST_PIECES = 6
 """Into more pieces a word is not cut: it is a picture."""
 PROPORTIONAL, FIXED = 3, 12
 """A face of either kind: one of them is near enough to tell where in a word a letter ends."""
-WIDE, WIDER, FITS = 0.4, 2.0, 0.15
+WIDE, WIDER, FITS, SUITS = 0.4, 2.0, 0.15, 0.25
 """A gap of so many heights of a word's box, so many times as wide as any other of its ink, is a
 space that the engine did not see, ``[ 81%]``, if what is on both sides is as wide as its letters,
-to so many heights."""
+to so many heights; of pieces they may be more off, as faces are more different."""
 SEPARATORS, BESIDE_SEPARATOR = "·•|", 0.2
 """What stands between words, and how many heights of its box it is from them if there are spaces,
 which engines do not see beside it; without them it is half of that, but in fixed-width faces."""
@@ -119,18 +119,24 @@ def _at_spaces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
     end = sum(_letters_before(word.text, inked, np.array([cut])))  # one place, or none
     texts = word.text[:end], word.text[end:]
     widths = inks[at, 1] - inks[0, 0], inks[-1, 1] - inks[at + 1, 0]
-    if not end or min(_off(face, texts, widths) for face in (PROPORTIONAL, FIXED)) > FITS * height:
+    if not end or _least_off(texts, widths) > FITS * height:
         yield word
         return
     yield word.part(0, end, (x, y, x0 + cut - x, height))
     yield word.part(end, len(word.text), (x0 + cut, y, x + width - x0 - cut, height))
 
 
-def _off(face: int, texts: Sequence[str], widths: Sequence[int]) -> float:
-    """By how much one text is not as wide as it should be beside the longer one."""
-    natural = [right - left for _, left, right in (natural_extent(face, text) for text in texts)]
-    scale = max(widths) / max(natural[int(np.argmax(widths))], 1)
-    return float(np.abs(np.array(widths) - scale * np.array(natural)).max())
+def _least_off(texts: Sequence[str], widths: Sequence[int]) -> float:
+    """By how much, at most, a text is not as wide as it should be beside the widest one, in a face
+    of the kind that suits them better."""
+
+    def off(face: int) -> float:
+        extents = [natural_extent(face, text) for text in texts]
+        natural = np.array([right - left for _, left, right in extents])
+        scale = max(widths) / max(natural[int(np.argmax(widths))], 1)
+        return float(np.abs(np.array(widths) - scale * natural).max())
+
+    return min(off(face) for face in (PROPORTIONAL, FIXED))
 
 
 def _pieces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
@@ -153,13 +159,21 @@ def _pieces(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
     if not 0 < len(cuts) < MOST_PIECES:
         yield word
         return
+    _, whole = _seen(image, word, 0.0)  # with underscores and quotes
+    inked = _inked(whole) if whole.size else inked
     ends = _letters_before(word.text, inked, cuts)
     if len(ends) < len(cuts):
         yield word
         return
-    texts = itertools.pairwise([0, *ends, len(word.text)])
+    spans = list(itertools.pairwise([0, *ends, len(word.text)]))
+    columns = np.flatnonzero(inked)
+    inks = [part for part in np.split(columns, np.searchsorted(columns, cuts)) if len(part)]
+    widths, texts = [part[-1] + 1 - part[0] for part in inks], [word.text[a:b] for a, b in spans]
+    if len(inks) < len(spans) or _least_off(texts, widths) > SUITS * height:
+        yield word
+        return
     edges = itertools.pairwise([x, *(x0 + cuts + 0.5), x + width])
-    for (start, end), (left, right) in zip(texts, edges, strict=True):
+    for (start, end), (left, right) in zip(spans, edges, strict=True):
         box = left, y, right - left, height
         yield replace(word.part(start, end, box), joined=word.joined or start > 0)
 

@@ -84,6 +84,19 @@ def test_a_prompt_is_cut_where_its_colours_change(name, aside):
         assert before.box[0] + before.box[2] == pytest.approx(after.box[0])
 
 
+@pytest.mark.parametrize("name", ["Open Sans", "Liberation Mono", "DejaVu Sans Mono"])
+def test_pieces_are_as_wide_as_their_letters(name, monkeypatch):
+    """Underscores too; cut two letters aside they are not, and the word stays whole."""
+    picture, layout, words = page_of([(("two_is_four", BLUE), ("=total", WHITE))], NAMES[name])
+    assert texts(in_pieces(picture, words)) == ["two_is_four", "|=total"]
+    widths = [word.width / UNITS_PER_PIXEL for word in layout.words]
+    most = pieces.SUITS * words[0].box[3]
+    assert pieces._least_off(["two_is_four", "=total"], widths) < most
+    assert pieces._least_off(["two_is_fo", "ur=total"], widths) > most
+    monkeypatch.setattr(pieces, "_letters_before", lambda *_: [9])
+    assert in_pieces(picture, words) == words
+
+
 def test_words_of_one_ink_stay_whole():
     rng = np.random.default_rng(3)
     for ink, ground in ((BLACK, WHITE), (GREEN, DARK), (WHITE, (200, 40, 40))):
