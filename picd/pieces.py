@@ -21,8 +21,8 @@ from picd.layout import Word
 from picd.runs import commonest, is_ink, share_of
 from picd.stretches import stretches
 
-PIECE_COST = 1e5
-"""Squared error, of RGB levels, that a further piece has to take away: some ten bits, at the
+PIECE_COST = 3e5
+"""Squared error, of RGB levels, that a further piece has to take away: some thirty bits, at the
 price that a bit of a letter has at 0.03 bits per pixel."""
 ROWS = 0.25
 """Share of a word's box, above and below, that does not tell its inks."""
