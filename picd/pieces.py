@@ -96,8 +96,10 @@ def _at_separators(image: NDArray[np.uint8], word: Word) -> Iterator[Word]:
     cuts = [(0, x)]
     for k in found if len(places) else ():
         before, after = np.searchsorted(inks[:, 0], places[k - 1 : k + 1])
-        gaps = inks[[before, after], 0] - inks[[before - 1, after - 1], 1]
-        if after == before + 1 and gaps.min() >= BESIDE_SEPARATOR * height:
+        if not 0 < before < len(inks) - 1 or after != before + 1:
+            continue  # it touches a letter
+        gaps = inks[before : after + 1, 0] - inks[before - 1 : after, 1]
+        if gaps.min() >= BESIDE_SEPARATOR * height:
             cuts += [(k, x0 + places[k - 1]), (k + 1, x0 + places[k])]
     cuts.append((len(word.text), x + width))
     for (start, left), (end, right) in itertools.pairwise(cuts):

@@ -157,9 +157,6 @@ class Ruler:
         top = np.zeros(worth.shape, np.int64)  # the size of the rule that is seen
         for rule in rules:
             top[rule.y0 : rule.y1, rule.x0 : rule.x1] = _size(rule)
-        skeleton = np.full_like(self.picture, GREY)
-        for rule in rules:
-            _paint(skeleton, rule)
         have = {(r.x0, r.y0, r.x1, r.y1) for r in rules}
         sums = cv2.integral(worth, sdepth=cv2.CV_64F)
         least = price * RULE_BITS
@@ -186,16 +183,6 @@ class Ruler:
             top[place][seen] = _size(rule)
             taken += RULE_BITS
         return _without_false_edges(tuple(kept), self.picture, self.words, boxes)
-
-    def _with(self, rule: Rule, skeleton: Picture) -> tuple[Picture, NDArray[np.float32]]:
-        """The place of a rule with it painted, and the squared error (h, w) that it leaves."""
-        place = np.s_[rule.y0 : rule.y1, rule.x0 : rule.x1]
-        painted = skeleton[place].copy()
-        _paint(painted, replace(rule, x0=0, y0=0, x1=rule.x1 - rule.x0, y1=rule.y1 - rule.y0))
-        error = squared_distance(self.picture[place], painted)
-        if self.words is not None:
-            error[self.words[place]] = 0
-        return painted, error
 
     def _hidden(
         self, worth: NDArray[np.float32], boxes: NDArray[np.bool_] | None
@@ -383,8 +370,9 @@ def paint_rules(layout: TextLayout) -> Picture:
 def _paint(skeleton: Picture, rule: Rule) -> None:
     area = skeleton[rule.y0 : rule.y1, rule.x0 : rule.x1]
     shorter = min(area.shape[:2])
-    round_ends = rule.radius == ROUND_ENDS
-    diameter = min(shorter, LARGEST_ROUND) if round_ends else 2 * rule.radius
+    diameter = 2 * rule.radius
+    if rule.radius == ROUND_ENDS:
+        diameter = min(shorter, LARGEST_ROUND)
     side = min(-(-diameter // 2), shorter)
     kept = [area[corner].copy() for corner in _corners(side)] if side else []
     cv2.rectangle(skeleton, (rule.x0, rule.y0), (rule.x1 - 1, rule.y1 - 1), rule.colour, cv2.FILLED)
@@ -429,7 +417,9 @@ def _rounded(rule: Rule, picture: Picture, skeleton: Picture) -> Rule:
         if least is None or wrong < least - ROUND_PRICE:
             best, least = replace(rule, radius=radius), wrong
     nearly_round = 4 * best.radius >= shorter or best.radius == LARGEST_RADIUS
-    return _with_round_ends(best, picture, skeleton) if nearly_round else best
+    if nearly_round and shorter <= LARGEST_ROUND:
+        return _with_round_ends(best, picture, skeleton)
+    return best
 
 
 def _with_round_ends(rule: Rule, picture: Picture, skeleton: Picture) -> Rule:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from picd import pieces
 from picd.columns import layout_text, layout_words
@@ -69,6 +71,17 @@ def test_a_dot_between_spaces_is_a_word(name, dot):
     if name != "Liberation Mono":
         picture, _, words = page_of([((f"co{dot}lega", BLACK),)], NAMES[name], WHITE)
         assert in_pieces(picture, words) == words
+
+
+@settings(deadline=None)
+@given(st.text("a·|•l ", min_size=1, max_size=9), st.lists(st.integers(28, 88), max_size=9))
+def test_separators_may_touch_anything(text, edges):
+    picture = np.full((40, 120, 3), 255, np.uint8)
+    inks = itertools.cycle((BLACK, BLACK, RED, GREEN))
+    for (start, stop), ink in zip(itertools.pairwise(sorted(edges)), inks, strict=False):
+        picture[12:28, start : stop - 1] = ink
+    word = Word(text.replace(" ", "") or "a", (28.0, 10.0, 60.0, 20.0), 1.0, 0)
+    assert "".join(part.text for part in in_pieces(picture, [word])) == word.text
 
 
 @pytest.mark.parametrize("name", ["DejaVu Sans Mono", "Liberation Mono", "Open Sans"])
